@@ -1,0 +1,177 @@
+//! The fare decision: everything it needs comes in, one value comes out. The validator acts on it, and the clearing
+//! house runs it again on what the tap recorded and must get the same answer.
+
+use crate::card::{CarriedFields, Issuer, Profile, Record, RecordKind};
+use crate::id::{LineNumber, StopNumber, TapId};
+use crate::money::{Amount, Balance};
+use crate::tariff::Tariff;
+use crate::time::{Moment, ServiceDay};
+
+/// What is known of the card when the fare is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardView {
+    /// The newest record.
+    pub record: Record,
+    /// The issuer file, where the record says that a pass or a profile counts.
+    pub issuer: Option<Issuer>,
+    /// The card is on the deny list.
+    pub denied: bool,
+}
+
+/// Where and when, and the name that the tap will have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boarding {
+    /// The tap's name, which goes onto the card.
+    pub tap: TapId,
+    /// The line.
+    pub line: LineNumber,
+    /// The stop.
+    pub stop: StopNumber,
+    /// The time.
+    pub at: Moment,
+}
+
+/// What to do with a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Let the rider in, once the card has taken `record` and the debit.
+    Accept(Accept),
+    /// Let nobody in, write nothing.
+    Refuse(Refusal),
+}
+
+/// An accepted ride.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accept {
+    /// What to debit; at 0 nothing is debited.
+    pub fare: Amount,
+    /// Why that much.
+    pub basis: Basis,
+    /// A pass for this line ended on this day, which is why it did not count.
+    pub expired_pass: Option<ServiceDay>,
+    /// The record to write.
+    pub record: Record,
+}
+
+/// What a fare rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The line's flat fare.
+    FlatFare,
+    /// A pass, valid to the end of a service day.
+    Pass {
+        /// Its last service day.
+        valid_until: ServiceDay,
+        /// Service days left after this one.
+        days_left: u16,
+    },
+    /// A profile that rides free.
+    FreeProfile(Profile),
+}
+
+/// Why a rider is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The card is on the deny list.
+    Denied,
+    /// The purse holds less than the fare.
+    NotEnough {
+        /// What the purse holds.
+        balance: Balance,
+        /// What the ride costs.
+        fare: Amount,
+    },
+    /// This validator has let this card in moments ago.
+    AlreadyPaid,
+    /// Another validator at this place has let this card in moments ago.
+    UseSameGate,
+    /// The tariff has no such line or stop, or the card's counters are used up.
+    CannotDecide,
+}
+
+/// Decides one boarding.
+pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision {
+    let Some(line) = tariff.line(boarding.line) else {
+        return Decision::Refuse(Refusal::CannotDecide);
+    };
+    if view.denied {
+        return Decision::Refuse(Refusal::Denied);
+    }
+    if let Some(refusal) = pass_back(&view.record, tariff, boarding) {
+        return Decision::Refuse(refusal);
+    }
+
+    let today = tariff.calendar.service_day(boarding.at);
+    let product = product_for(view, tariff, boarding.line, today);
+    let (fare, basis) = match product.counts {
+        Some(basis) => (Amount::ZERO, basis),
+        None => (line.flat_fare, Basis::FlatFare),
+    };
+    let balance = view.record.balance_after;
+    let Some(balance_after) = balance.checked_debit(fare) else {
+        return Decision::Refuse(Refusal::CannotDecide);
+    };
+    if fare > Amount::ZERO && balance_after < Balance::ZERO {
+        return Decision::Refuse(Refusal::NotEnough { balance, fare });
+    }
+    let card_sequence = view.record.card_sequence + 1;
+    if card_sequence > 0x00FF_FFFF {
+        return Decision::Refuse(Refusal::CannotDecide);
+    }
+    let record = Record {
+        kind: RecordKind::Boarding,
+        card_sequence,
+        tap: Some(boarding.tap),
+        previous: view.record.tap,
+        time: boarding.at,
+        line: boarding.line,
+        stop: boarding.stop,
+        amount: fare,
+        balance_after,
+        // A flat fare owes nothing at the end of a journey: an open one is closed by this boarding.
+        carried: CarriedFields { journey: (0, 0, 0), ..view.record.carried },
+        recovered: false,
+        ..view.record
+    };
+    Decision::Accept(Accept { fare, basis, expired_pass: product.expired, record })
+}
+
+/// Rides never exceed debits: a card that comes back to the place of its last tap is not let in again.
+fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Refusal> {
+    let last = record.tap?;
+    let admits = matches!(record.kind, RecordKind::Boarding | RecordKind::TapIn);
+    let here = record.line == boarding.line && record.stop == boarding.stop;
+    if !admits || record.time.distance_s(boarding.at) >= tariff.pass_back_window_s {
+        return None;
+    }
+    if last.device == boarding.tap.device {
+        Some(Refusal::AlreadyPaid)
+    } else if here {
+        Some(Refusal::UseSameGate)
+    } else {
+        None
+    }
+}
+
+struct ProductFound {
+    counts: Option<Basis>,
+    expired: Option<ServiceDay>,
+}
+
+fn product_for(view: &CardView, tariff: &Tariff, line: LineNumber, today: ServiceDay) -> ProductFound {
+    let Some(issuer) = &view.issuer else {
+        return ProductFound { counts: None, expired: None };
+    };
+    if tariff.free_profiles.contains(&issuer.profile) && today <= issuer.profile_valid_until {
+        return ProductFound { counts: Some(Basis::FreeProfile(issuer.profile)), expired: None };
+    }
+    let passes = || issuer.products.iter().filter(|product| product.covers(line) && product.valid_from <= today);
+    let valid_until = passes().map(|pass| pass.valid_until).filter(|until| today <= *until).max();
+    ProductFound {
+        counts: valid_until.map(|until| Basis::Pass { valid_until: until, days_left: until.0 - today.0 }),
+        expired: match valid_until {
+            Some(_) => None,
+            None => passes().map(|pass| pass.valid_until).max(),
+        },
+    }
+}

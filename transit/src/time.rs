@@ -1,0 +1,109 @@
+//! Moments and service days.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ZonedDateTime};
+use serde::{Deserialize, Serialize};
+
+/// A moment to the second: seconds since 1970-01-01T00:00:00Z, in 32 bits (until 2106), as a card's record has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(pub u32);
+
+impl Moment {
+    /// The distance to `other` in seconds, whichever is later: clocks of two validators may disagree about the order.
+    pub fn distance_s(self, other: Self) -> u32 {
+        self.0.abs_diff(other.0)
+    }
+
+    /// The moment as a civil timestamp in UTC.
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp::from_second(i64::from(self.0)).expect("32-bit seconds are inside jiff's range")
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.timestamp().fmt(f)
+    }
+}
+
+/// Where a service day begins: a tap at 02:59 belongs to the day before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCalendar {
+    /// The time zone of the city.
+    pub time_zone: TimeZone,
+    /// The local time at which a service day begins, such as 04:00.
+    pub day_starts_at: Time,
+}
+
+impl ServiceCalendar {
+    /// The service day that `moment` belongs to.
+    pub fn service_day(&self, moment: Moment) -> ServiceDay {
+        let local = ZonedDateTime::new(moment.timestamp(), self.time_zone.clone()).datetime();
+        let date = if local.time() < self.day_starts_at {
+            local.date().yesterday().expect("32-bit moments are far from the calendar's ends")
+        } else {
+            local.date()
+        };
+        ServiceDay::from_date(date).unwrap_or(ServiceDay(0))
+    }
+
+    /// The local time of `moment` as `HH:MM`.
+    pub fn local_time(&self, moment: Moment) -> String {
+        ZonedDateTime::new(moment.timestamp(), self.time_zone.clone()).strftime("%H:%M").to_string()
+    }
+}
+
+/// A service day: days since 2000-01-01, in 16 bits (until 2179), as a card has it. Written as an ISO date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceDay(pub u16);
+
+const DAY_ZERO: Date = jiff::civil::date(2000, 1, 1);
+
+impl ServiceDay {
+    /// The service day that begins on `date`; `None` before 2000-01-01 and after 2179-06-06.
+    pub fn from_date(date: Date) -> Option<Self> {
+        let days = DAY_ZERO.until(date).ok()?.get_days();
+        u16::try_from(days).ok().map(Self)
+    }
+
+    /// The calendar date on which the day begins.
+    pub fn date(self) -> Date {
+        DAY_ZERO.checked_add(Span::new().days(i64::from(self.0))).expect("16-bit days are inside jiff's range")
+    }
+}
+
+impl fmt::Display for ServiceDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.date().fmt(f)
+    }
+}
+
+impl FromStr for ServiceDay {
+    type Err = InvalidServiceDay;
+
+    fn from_str(text: &str) -> Result<Self, InvalidServiceDay> {
+        text.parse::<Date>().ok().and_then(Self::from_date).ok_or_else(|| InvalidServiceDay(text.to_owned()))
+    }
+}
+
+impl Serialize for ServiceDay {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ServiceDay {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that is no service day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no service day; write a date of 2000 or later as YYYY-MM-DD")]
+pub struct InvalidServiceDay(pub String);
