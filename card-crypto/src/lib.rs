@@ -1,1 +1,71 @@
-//! placeholder
+//! MIFARE DESFire from the reader's side: framing, authentication, secure messaging, commands, key diversification and
+//! the Transaction MAC.
+//!
+//! It speaks AuthenticateEV2First and EV2 secure messaging in the modes Plain, MAC and Full, over native commands
+//! wrapped in ISO 7816-4 APDUs. It does no I/O, reads no clock and draws no random number: whoever implements
+//! [`Transport`] brings the reader, and the caller passes the challenge in.
+//!
+//! ```
+//! use card_crypto::{
+//!     Aid, Card, Commit, CommunicationMode, Error, FileNumber, FrameSize, Key, KeyNumber, Transport, diversify_aes128,
+//! };
+//!
+//! const COUNTER: FileNumber = FileNumber::new(2).expect("below 32");
+//! const DEBITING_KEY: KeyNumber = KeyNumber::new(2).expect("below 14");
+//!
+//! /// Takes one ride off a card that counts them, and says how many are left.
+//! fn take_one(reader: impl Transport, master: &Key, uid: &[u8; 7], rnd_a: [u8; 16]) -> Result<i32, Error> {
+//!     let key = diversify_aes128(master, uid).expect("7 bytes are 1 to 31");
+//!
+//!     let mut card = Card::new(reader, FrameSize::Bytes64);
+//!     card.select_application(Aid([0x01, 0x02, 0x03]))?;
+//!     let mut card = card.authenticate_ev2_first(DEBITING_KEY, &key, rnd_a)?;
+//!     let rides = card.get_value(COUNTER, CommunicationMode::Mac)?;
+//!
+//!     match card.stage().debit(COUNTER, CommunicationMode::Mac, 1)?.commit() {
+//!         Commit::Done { .. } => Ok(rides - 1),
+//!         Commit::Unknown { why } => Err(why), // it may have been taken: look at the card again, authenticated
+//!     }
+//! }
+//! ```
+//!
+//! # What an answer proves
+//!
+//! - A status other than 00 carries no MAC. It ends the session and proves nothing.
+//! - In the modes MAC and Full no data is returned whose MAC did not verify. In Plain whoever stands between reader
+//!   and card can change both ways.
+//! - A commit whose answer did not verify, for whatever reason, is [`Commit::Unknown`].
+//!
+//! # Map
+//!
+//! [`transport`] is the seam to a reader; [`apdu`] frames and chains; [`auth`] and [`channel`] are the handshake and
+//! secure messaging as arithmetic on bytes; [`command`] has one file per command; [`card`] puts them together;
+//! [`diversification`] and [`transaction_mac`] serve back offices too, which have no card at hand.
+
+#![forbid(unsafe_code)]
+
+pub mod apdu;
+pub mod auth;
+pub mod card;
+pub mod channel;
+pub mod command;
+pub mod diversification;
+pub mod error;
+pub mod file;
+pub mod key;
+pub mod mac;
+pub mod status;
+pub mod transaction_mac;
+pub mod transport;
+mod wire;
+
+pub use apdu::FrameSize;
+pub use card::{Authenticated, Card, Commit, Idle, Staged};
+pub use command::{Command, RecordRange, Version};
+pub use diversification::{InvalidDiversificationInput, diversify_aes128};
+pub use error::{Error, Misbehaviour, Misuse, OutOfRange};
+pub use file::{Aid, CommunicationMode, FileNumber};
+pub use key::{Key, KeyNumber};
+pub use status::Status;
+pub use transaction_mac::{TransactionMac, TransactionMacInput};
+pub use transport::{Lost, Transport};

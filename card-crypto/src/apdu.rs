@@ -1,0 +1,139 @@
+//! Framing: native DESFire commands wrapped in ISO 7816-4 APDUs, cut into frames and chained.
+//!
+//! Sources: NXP AN12343 and the proxmark3 and libfreefare sources, which agree:
+//!
+//! ```text
+//! command   90 Cmd 00 00 [Lc Data] 00        answer   Data 91 Status
+//! more      90 AF  00 00 [Lc Data] 00        after    Data 91 AF
+//! ```
+//!
+//! Continuation frames carry no header, MAC or counter of their own: secure messaging works on the whole command and
+//! on the whole answer, and framing cuts and joins them.
+
+use crate::{
+    command::Command,
+    error::{Error, Misbehaviour},
+    status::Status,
+    transport::{Lost, Transport},
+};
+
+/// The class byte of a wrapped native command.
+pub const CLASS: u8 = 0x90;
+
+/// The first status byte of every answer to a wrapped native command; the second is the [`Status`].
+pub const STATUS_CLASS: u8 = 0x91;
+
+/// The longest frame of a card: one ISO 14443-4 block.
+///
+/// It decides into how many frames a command is cut. How an answer is cut is the card's affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameSize {
+    /// DESFire EV1, and what every later card also understands.
+    Bytes64,
+    /// DESFire EV2.
+    Bytes128,
+    /// DESFire EV3.
+    Bytes256,
+}
+
+impl FrameSize {
+    /// The most data bytes of one wrapped command: the frame less prologue (2), checksum (2) and the APDU's own six.
+    #[must_use]
+    pub const fn data_bytes_max(self) -> usize {
+        match self {
+            Self::Bytes64 => 54,
+            Self::Bytes128 => 118,
+            Self::Bytes256 => 246,
+        }
+    }
+}
+
+/// Wraps one frame of a native command.
+///
+/// `data` is at most 255 bytes, and here always at most [`FrameSize::data_bytes_max`].
+pub(crate) fn wrap(apdu: &mut Vec<u8>, instruction: Command, data: &[u8]) {
+    apdu.clear();
+    apdu.extend_from_slice(&[CLASS, instruction.code(), 0, 0]);
+    if !data.is_empty() {
+        let length = u8::try_from(data.len()).expect("a frame is shorter than 256 bytes");
+        apdu.push(length);
+        apdu.extend_from_slice(data);
+    }
+    apdu.push(0);
+}
+
+/// The data of one answer frame.
+pub(crate) struct Frame {
+    pub(crate) data: Vec<u8>,
+    /// Whether the card waits for, or has, another frame (status AF instead of 00).
+    pub(crate) more: bool,
+}
+
+/// Sends one frame of a command and takes the status off its answer. Every status but 00 and AF is a refusal.
+pub(crate) fn exchange_frame<T: Transport>(transport: &mut T, command: Command, apdu: &[u8]) -> Result<Frame, Error> {
+    let mut data = transport.exchange(apdu)?;
+    let &[.., sw1, sw2] = data.as_slice() else {
+        return Err(Error::Lost(Lost::Card));
+    };
+    if sw1 != STATUS_CLASS {
+        return Err(Misbehaviour::ForeignStatusWord { sw1, sw2 }.into());
+    }
+    let status = Status::from_code(sw2);
+    if !matches!(status, Status::Ok | Status::AdditionalFrame) {
+        return Err(Error::Refused { command, status });
+    }
+    data.truncate(data.len() - 2);
+    Ok(Frame { data, more: status == Status::AdditionalFrame })
+}
+
+/// Sends a whole command, in as many frames as it needs, and joins the frames of its answer.
+///
+/// An answer of more than `answer_bytes_max` is cut off as misbehaviour, so that no card can keep a reader busy for
+/// ever.
+pub(crate) fn exchange_command<T: Transport>(
+    transport: &mut T,
+    frame_size: FrameSize,
+    command: Command,
+    body: &[u8],
+    answer_bytes_max: usize,
+) -> Result<Vec<u8>, Error> {
+    let (first, mut unsent) = split_frame(frame_size, body);
+    let mut apdu = Vec::with_capacity(first.len() + 6);
+    wrap(&mut apdu, command, first);
+    let mut frame = exchange_frame(transport, command, &apdu)?;
+
+    while !unsent.is_empty() {
+        if !frame.more || !frame.data.is_empty() {
+            return Err(Misbehaviour::UnexpectedFrame.into());
+        }
+        let (next, rest) = split_frame(frame_size, unsent);
+        unsent = rest;
+        wrap(&mut apdu, Command::AdditionalFrame, next);
+        frame = exchange_frame(transport, command, &apdu)?;
+    }
+
+    let mut answer = Vec::new();
+    loop {
+        let (more, frame_is_empty) = (frame.more, frame.data.is_empty());
+        if answer.is_empty() {
+            answer = frame.data; // the usual answer is one frame: taken over, not copied
+        } else {
+            answer.extend_from_slice(&frame.data);
+        }
+        if answer.len() > answer_bytes_max {
+            return Err(Misbehaviour::WrongLength { expected: answer_bytes_max, actual: answer.len() }.into());
+        }
+        if !more {
+            return Ok(answer);
+        }
+        if frame_is_empty {
+            return Err(Misbehaviour::UnexpectedFrame.into());
+        }
+        wrap(&mut apdu, Command::AdditionalFrame, &[]);
+        frame = exchange_frame(transport, command, &apdu)?;
+    }
+}
+
+fn split_frame(frame_size: FrameSize, bytes: &[u8]) -> (&[u8], &[u8]) {
+    bytes.split_at(frame_size.data_bytes_max().min(bytes.len()))
+}
