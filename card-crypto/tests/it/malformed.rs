@@ -1,0 +1,140 @@
+//! Whatever answers come: no panic, and nothing green that the card did not prove.
+
+use card_crypto::{Aid, Card, Commit, CommunicationMode, FileNumber, FrameSize, Idle, Key, KeyNumber, RecordRange};
+use proptest::prelude::*;
+
+use crate::scripted::{Peer, ScriptedCard, ok, with_status};
+
+const PURSE: FileNumber = FileNumber::new(2).expect("below 32");
+const RECORDS: FileNumber = FileNumber::new(3).expect("below 32");
+const NEWEST: RecordRange = RecordRange { first: 0, count: 1, record_length: 60 };
+
+/// What a tap learned from the card under a MAC before it ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Learned {
+    record: Option<Vec<u8>>,
+    value: Option<i32>,
+    done: bool,
+}
+
+fn tap(peer: &Peer, mode: CommunicationMode, answers: Vec<Vec<u8>>) -> Learned {
+    let mut learned = Learned::default();
+    let Ok(mut card) = peer.authenticate(ScriptedCard::new(answers), FrameSize::Bytes128) else {
+        return learned;
+    };
+    learned.record = card.read_records(RECORDS, mode, NEWEST).ok();
+    learned.value = card.get_value(PURSE, mode).ok();
+    let staged = card.stage().debit(PURSE, mode, 8000);
+    let staged = staged.and_then(|staged| staged.write_record(RECORDS, mode, 0, &[1; 60]));
+    learned.done = staged.is_ok_and(|staged| matches!(staged.commit(), Commit::Done { .. }));
+    learned
+}
+
+fn genuine_answers(peer: &Peer, mode: CommunicationMode) -> Vec<Vec<u8>> {
+    let mut answers = peer.handshake().to_vec();
+    answers.push(ok(peer.answer(mode, 1, &[0x5A; 60])));
+    answers.push(ok(peer.answer(mode, 2, &50_000_i32.to_le_bytes())));
+    answers.push(ok(peer.answer(mode, 3, &[])));
+    answers.push(ok(peer.answer(mode, 4, &[])));
+    answers.push(ok(peer.answer(CommunicationMode::Mac, 5, &[7; 12])));
+    answers
+}
+
+/// What a tap may at most have learned once the answer at `changed` is not genuine.
+fn learned_before(changed: usize) -> Learned {
+    Learned { record: (changed > 2).then(|| vec![0x5A; 60]), value: (changed > 3).then_some(50_000), done: false }
+}
+
+#[test]
+fn every_flipped_bit_of_every_answer_of_a_tap_stops_it() {
+    let peer = Peer::example();
+    for mode in [CommunicationMode::Mac, CommunicationMode::Full] {
+        let genuine = genuine_answers(&peer, mode);
+        assert!(tap(&peer, mode, genuine.clone()).done);
+        for (changed, answer) in genuine.iter().enumerate() {
+            for bit in 0..answer.len() * 8 {
+                let mut answers = genuine.clone();
+                answers[changed][bit / 8] ^= 1 << (bit % 8);
+                let learned = tap(&peer, mode, answers);
+                assert_eq!(learned, learned_before(changed), "{mode:?}, answer {changed}, bit {bit}");
+            }
+        }
+    }
+}
+
+/// An answer somewhere between plausible and noise.
+fn any_answer() -> impl Strategy<Value = Vec<u8>> {
+    let status = prop_oneof![Just(0x00), Just(0xAF), any::<u8>()];
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..100),
+        (prop::collection::vec(any::<u8>(), 0..100), status).prop_map(|(data, status)| with_status(data, status)),
+    ]
+}
+
+/// An answer cut short, lengthened, overwritten or cut into a chain.
+fn distorted(answer: Vec<u8>) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let length = answer.len();
+    let (cut, extended, overwritten, chained) = (answer.clone(), answer.clone(), answer.clone(), answer);
+    prop_oneof![
+        (0..length).prop_map(move |at| vec![cut[..at].to_vec()]),
+        prop::collection::vec(any::<u8>(), 1..20).prop_map(move |tail| vec![[extended.clone(), tail].concat()]),
+        (0..length, any::<u8>()).prop_map(move |(at, byte)| {
+            let mut answer = overwritten.clone();
+            answer[at] = byte;
+            vec![answer]
+        }),
+        (0..length).prop_map(move |at| {
+            let (first, rest) = chained.split_at(at);
+            vec![with_status(first.to_vec(), 0xAF), rest.to_vec()]
+        }),
+        any_answer().prop_map(|answer| vec![answer]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn arbitrary_answers_teach_nothing(answers in prop::collection::vec(any_answer(), 0..12)) {
+        let peer = Peer::example();
+        for mode in [CommunicationMode::Mac, CommunicationMode::Full] {
+            prop_assert_eq!(tap(&peer, mode, answers.clone()), Learned::default());
+            let after_handshake = peer.handshake().into_iter().chain(answers.clone()).collect();
+            prop_assert_eq!(tap(&peer, mode, after_handshake), Learned::default());
+        }
+    }
+
+    #[test]
+    fn one_distorted_answer_never_teaches_a_falsehood(
+        (changed, distorted) in (0_usize..7).prop_flat_map(|at| {
+            let answer = genuine_answers(&Peer::example(), CommunicationMode::Mac)[at].clone();
+            (Just(at), distorted(answer))
+        }),
+    ) {
+        let peer = Peer::example();
+        let genuine = genuine_answers(&peer, CommunicationMode::Mac);
+        let mut answers = genuine.clone();
+        answers.splice(changed..=changed, distorted);
+        let joined_again = |answers: &[Vec<u8>]| {
+            let data: Vec<u8> = answers.iter().flat_map(|answer| &answer[..answer.len().saturating_sub(2)]).copied().collect();
+            data
+        };
+        let learned = tap(&peer, CommunicationMode::Mac, answers.clone());
+        // A chain that joins to the same bytes is the same answer; anything else stops the tap there.
+        if joined_again(&answers) == joined_again(&genuine) {
+            prop_assert!(learned.record.is_none_or(|record| record == [0x5A; 60]));
+            prop_assert!(learned.value.is_none_or(|value| value == 50_000));
+        } else {
+            prop_assert_eq!(learned, learned_before(changed));
+        }
+    }
+
+    #[test]
+    fn arbitrary_answers_in_clear_never_panic(answers in prop::collection::vec(any_answer(), 0..6)) {
+        let idle = || -> Card<ScriptedCard, Idle> { Card::new(ScriptedCard::new(answers.clone()), FrameSize::Bytes64) };
+        let _ = idle().get_version();
+        let _ = idle().select_application(Aid::PICC);
+        let authenticated = idle().authenticate_ev2_first(KeyNumber::MASTER, &Key::new([3; 16]), [5; 16]);
+        prop_assert!(authenticated.is_err());
+    }
+}
