@@ -71,6 +71,21 @@ impl Verdict {
         self != Self::OutOfOrder
     }
 
+    /// Its name, as in the JSON text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Known => "known",
+            Self::Conflict => "conflict",
+            Self::BrokenChain => "broken_chain",
+            Self::OutOfOrder => "out_of_order",
+            Self::MacWrong => "mac_wrong",
+            Self::Changed => "changed",
+            Self::Malformed => "malformed",
+            Self::UnknownDevice => "unknown_device",
+        }
+    }
+
     /// The tap is in the books.
     pub fn is_booked(self) -> bool {
         matches!(self, Self::Accepted | Self::Known)

@@ -1,1 +1,32 @@
-//! placeholder
+//! The tap engine of a bus or a gate.
+//!
+//! Two processes of one binary share one log. `validator core` has the card keys and the reader, never a network, and
+//! alone writes the log; `validator sync` has the network, never a card key, and reads the log.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`engine`] | one tap, from a card in the field to an answer |
+//! | [`purse`] | our application on a card |
+//! | [`log`] | the tap log: one intent, taps that can only be added |
+//! | [`reader`] | PC/SC |
+//! | [`core`] | the core process: reader, engine, panel and link |
+//! | [`panel`] | the screens' socket |
+//! | [`link`] | the socket between the two processes |
+//! | [`outbox`] | which upload is next (pure) |
+//! | [`uplink`] | the sync process: HTTP |
+//! | [`status`] | what the log holds, for people |
+//! | [`config`], [`keys`] | what both processes are told at start |
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod core;
+pub mod engine;
+pub mod keys;
+pub mod link;
+pub mod log;
+pub mod outbox;
+pub mod panel;
+pub mod purse;
+pub mod reader;
+pub mod status;
+pub mod uplink;

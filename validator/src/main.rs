@@ -1,2 +1,142 @@
-//! placeholder
-fn main() {}
+//! The programs of a validator; wiring only.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, Subcommand};
+use ring::rand::{SecureRandom, SystemRandom};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::Notify;
+use transit::time::Moment;
+use validator::config::{Core, SyncConfig};
+use validator::core::{self, Event, Outside};
+use validator::status::Status;
+use validator::uplink;
+
+/// The validator of a bus or a gate: takes cards, keeps every tap, sends them on.
+///
+/// Run `core` and `sync` side by side. Both log to standard error; set RUST_LOG to see more or less.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Subcommand)]
+enum Program {
+    /// Wait for cards, take fares, keep the tap log, publish the screen. Holds the card keys, never uses a network.
+    Core {
+        /// The configuration file (see validator/core.example.toml).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Send taps to the clearing house. Uses the network, holds no card key.
+    Sync {
+        /// The configuration file (see validator/sync.example.toml).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Tell what the tap log holds.
+    Status {
+        /// The tap log.
+        #[arg(long)]
+        log: PathBuf,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,refinery_core=warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let result = match Arguments::parse().program {
+        Program::Core { config } => run_core(&config),
+        Program::Sync { config } => run_sync(&config),
+        Program::Status { log, json } => print_status(&log, json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("validator: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text += &format!(": {cause}");
+                source = cause.source();
+            }
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let core = Core::load(config)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let outside = Outside { now, random };
+    core::run(core, outside, |events| {
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                // A core that has ended needs no telling.
+                let _ = events.send(Event::Stop);
+            }
+        });
+    })?;
+    Ok(())
+}
+
+fn run_sync(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let config = SyncConfig::load(config)?;
+    let stop = Arc::new(Notify::new());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let stopped = Arc::clone(&stop);
+    thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            stopped.notify_one();
+        }
+    });
+    runtime.block_on(uplink::run(config, || u32::from_be_bytes(random_bytes()), stop));
+    Ok(())
+}
+
+fn print_status(log: &std::path::Path, json: bool) -> Result<(), Box<dyn Error>> {
+    let status = Status::read(log).map_err(|error| format!("{} cannot be read: {error}", log.display()))?;
+    let mut out = std::io::stdout();
+    if json {
+        serde_json::to_writer(&out, &status)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{status}")?;
+    }
+    Ok(())
+}
+
+fn now() -> Moment {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    Moment(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+fn random() -> [u8; 16] {
+    random_bytes()
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Without randomness no card can be authenticated safely: better no validator than a predictable one.
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

@@ -1,0 +1,59 @@
+use jiff::civil::time;
+use jiff::tz::TimeZone;
+use transit::id::TapId;
+use transit::money::{Amount, Balance, Currency};
+use transit::time::{Moment, ServiceCalendar, ServiceDay};
+
+#[test]
+fn amounts_are_written_as_the_country_writes_them() {
+    let dong = Currency { code: "VND".into(), minor_digits: 0, sign: "₫".into() };
+    let dollar = Currency { code: "HKD".into(), minor_digits: 2, sign: "$".into() };
+    let table = [
+        (&dong, 0, "0\u{a0}₫"),
+        (&dong, 8000, "8.000\u{a0}₫"),
+        (&dong, -42000, "−42.000\u{a0}₫"),
+        (&dong, 1_234_567, "1.234.567\u{a0}₫"),
+        (&dollar, 5, "0,05\u{a0}$"),
+        (&dollar, 123_456, "1.234,56\u{a0}$"),
+    ];
+    for (currency, minor, expected) in table {
+        assert_eq!(currency.display(minor).to_string(), expected);
+    }
+}
+
+#[test]
+fn arithmetic_is_checked() {
+    let most = Amount::from_minor(i64::MAX).unwrap();
+    assert_eq!(most.checked_add(Amount::from(1)), None);
+    assert_eq!(Amount::from_minor(-1), None);
+    assert_eq!(Balance::from_minor(i64::MIN).checked_debit(Amount::from(1)), None);
+    assert_eq!(Balance::from_minor(3000).checked_debit(Amount::from(8000)), Some(Balance::from_minor(-5000)));
+    assert_eq!(most.card_minor(), None);
+}
+
+#[test]
+fn a_service_day_begins_at_four_in_hanoi() {
+    let hanoi =
+        ServiceCalendar { time_zone: TimeZone::get("Asia/Ho_Chi_Minh").unwrap(), day_starts_at: time(4, 0, 0, 0) };
+    let day = |text: &str| {
+        let second = text.parse::<jiff::Timestamp>().unwrap().as_second();
+        hanoi.service_day(Moment(u32::try_from(second).unwrap())).to_string()
+    };
+    assert_eq!(day("2026-11-24T02:59:00+07:00"), "2026-11-23");
+    assert_eq!(day("2026-11-24T03:59:59+07:00"), "2026-11-23");
+    assert_eq!(day("2026-11-24T04:00:00+07:00"), "2026-11-24");
+    assert_eq!(hanoi.local_time(Moment(0)), "08:00");
+}
+
+#[test]
+fn days_and_taps_are_read_as_they_are_written() {
+    let day: ServiceDay = "2026-11-24".parse().unwrap();
+    assert_eq!((day.0, day.to_string().as_str()), (9824, "2026-11-24"));
+    assert!("24.11.2026".parse::<ServiceDay>().is_err());
+    assert!("1999-12-31".parse::<ServiceDay>().is_err());
+    let tap: TapId = "12-1-4711".parse().unwrap();
+    assert_eq!(tap.to_string(), "12-1-4711");
+    for wrong in ["", "12-1", "0-1-1", "12-256-1", "12-1-1-1", "a-b-c", "16777216-1-1"] {
+        assert!(wrong.parse::<TapId>().is_err(), "{wrong}");
+    }
+}

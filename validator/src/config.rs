@@ -1,0 +1,245 @@
+//! The configuration files of the two processes, read once at start. Unknown keys and missing files are refused with
+//! the path and the line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use transit::config::ConfigError;
+use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
+use transit::tariff::{Line, Stop, Tariff};
+
+use crate::keys::{CardKeys, KeysClass};
+
+/// What `validator core` is told. Paths are relative to the configuration file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreConfig {
+    /// This validator.
+    pub device: DeviceId,
+    /// Whose validator it is.
+    pub operator: OperatorId,
+    /// The line it stands on.
+    pub line: LineNumber,
+    /// The stop it stands at.
+    pub stop: StopNumber,
+    /// The exact PC/SC name of the contactless reader.
+    pub reader: String,
+    /// The native frame size of the cards in use, in bytes: 64, 128 or 256.
+    #[serde(default = "default_frame_size")]
+    pub frame_size: u16,
+    /// The tariff file.
+    pub tariff: PathBuf,
+    /// The deny list; without one no card is denied.
+    pub deny_list: Option<PathBuf>,
+    /// The card keys.
+    pub keys: PathBuf,
+    /// Which class of keys may load: test keys and real keys cannot both.
+    pub keys_class: KeysClass,
+    /// The tap log, created where there is none.
+    pub log: PathBuf,
+    /// The epoch that a newly created log begins with.
+    #[serde(default = "default_epoch")]
+    pub epoch: u8,
+    /// The Unix socket on which screens are published.
+    pub panel_socket: PathBuf,
+    /// The Unix socket on which `validator sync` is heard.
+    pub link_socket: PathBuf,
+    /// The Ed25519 key of the clearing house, 64 hexadecimal digits.
+    #[serde(with = "hex::serde")]
+    pub clearing_house_public_key: [u8; 32],
+    /// The rest: times and limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Times and limits of a tap.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// How long one answer of a card may take, in ms; below the 500 ms in which "present again" must show.
+    pub exchange_deadline_ms: u64,
+    /// How long the intent may take to reach the disk before the tap is given up, in ms.
+    pub intent_deadline_ms: u64,
+    /// How long an answer stays on the screen, in ms, unless another card comes.
+    pub answer_shown_ms: u64,
+    /// How long no card may have come before the log is flushed, in ms.
+    pub flush_after_idle_ms: u64,
+    /// Torn taps of one card within a day before it is declined.
+    pub torn_taps_per_card: u32,
+    /// Older records read as evidence after an accepted tap, 0 to 2.
+    pub older_records: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            exchange_deadline_ms: 400,
+            intent_deadline_ms: 150,
+            answer_shown_ms: 1500,
+            flush_after_idle_ms: 400,
+            torn_taps_per_card: 8,
+            older_records: 2,
+        }
+    }
+}
+
+fn default_frame_size() -> u16 {
+    128
+}
+
+fn default_epoch() -> u8 {
+    1
+}
+
+/// What `validator core` needs, read and checked.
+#[derive(Debug)]
+pub struct Core {
+    /// The configuration, with paths that stand from here.
+    pub config: CoreConfig,
+    /// The tariff.
+    pub tariff: Tariff,
+    /// The deny list, empty where there is none.
+    pub deny_list: DenyList,
+    /// The card keys.
+    pub keys: CardKeys,
+    /// The line it stands on.
+    pub line: Line,
+    /// The stop it stands at.
+    pub stop: Stop,
+}
+
+impl Core {
+    /// Reads the configuration at `path` and everything that it names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the path, the line where one is to blame, and what would be right.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut config: CoreConfig = read(path)?;
+        let refuse = |message: String| ConfigError::whole_file(path, message);
+        let from_here = |other: &Path| path.parent().unwrap_or(Path::new("")).join(other);
+        config.tariff = from_here(&config.tariff);
+        config.keys = from_here(&config.keys);
+        config.deny_list = config.deny_list.as_deref().map(from_here);
+        config.log = from_here(&config.log);
+        config.panel_socket = from_here(&config.panel_socket);
+        config.link_socket = from_here(&config.link_socket);
+        if ![64, 128, 256].contains(&config.frame_size) {
+            return Err(refuse(format!("frame_size is 64, 128 or 256, not {}", config.frame_size)));
+        }
+        if config.limits.older_records > 2 {
+            return Err(refuse(format!("limits.older_records is 0 to 2, not {}", config.limits.older_records)));
+        }
+        if config.epoch == 0 {
+            return Err(refuse("epoch is 1 to 255".to_owned()));
+        }
+
+        let tariff = Tariff::parse(&config.tariff, &text(&config.tariff)?)?;
+        let line = tariff.line(config.line).cloned();
+        let line = line.ok_or_else(|| refuse(format!("the tariff has no line {}", config.line.0)))?;
+        let stop = line.stop(config.stop).cloned();
+        let stop = stop.ok_or_else(|| refuse(format!("line {} has no stop {}", config.line.0, config.stop.0)))?;
+        let deny_list = config.deny_list.as_deref().map(DenyList::load).transpose()?.unwrap_or_default();
+        let keys = CardKeys::parse(&config.keys, &text(&config.keys)?, config.keys_class)?;
+        Ok(Self { config, tariff, deny_list, keys, line, stop })
+    }
+}
+
+/// Cards that are not let in, by token.
+#[derive(Debug, Clone, Default)]
+pub struct DenyList {
+    version: u32,
+    cards: Vec<CardToken>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyListFile {
+    version: u32,
+    cards: Vec<CardToken>,
+}
+
+impl DenyList {
+    fn load(path: &Path) -> Result<Self, ConfigError> {
+        let DenyListFile { version, cards } = read(path)?;
+        Ok(Self::new(version, cards))
+    }
+
+    /// A list of this version; every tap names the version in force.
+    pub fn new(version: u32, mut cards: Vec<CardToken>) -> Self {
+        cards.sort_unstable();
+        Self { version, cards }
+    }
+
+    /// Its version; 0 where there is no list.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Whether the card is on it.
+    pub fn contains(&self, card: CardToken) -> bool {
+        self.cards.binary_search(&card).is_ok()
+    }
+}
+
+/// What `validator sync` is told. Paths are relative to the configuration file. It names no card key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncConfig {
+    /// The tap log, opened read-only.
+    pub log: PathBuf,
+    /// The Unix socket of `validator core`.
+    pub link_socket: PathBuf,
+    /// The file that remembers how far taps were acknowledged; created where there is none.
+    pub cursor: PathBuf,
+    /// The clearing house, such as `http://127.0.0.1:8480`.
+    pub clearing_house: String,
+    /// The first and the longest wait after a failed upload, in ms.
+    #[serde(default = "default_retry_ms")]
+    pub retry_ms: (u64, u64),
+    /// How often the network is looked at while there is nothing to send, in ms.
+    #[serde(default = "default_probe_interval_ms")]
+    pub probe_interval_ms: u64,
+    /// How long one request may take, in ms.
+    #[serde(default = "default_request_deadline_ms")]
+    pub request_deadline_ms: u64,
+}
+
+fn default_retry_ms() -> (u64, u64) {
+    (250, 60_000)
+}
+
+fn default_probe_interval_ms() -> u64 {
+    5_000
+}
+
+fn default_request_deadline_ms() -> u64 {
+    10_000
+}
+
+impl SyncConfig {
+    /// Reads the configuration at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the path, the line where one is to blame, and what would be right.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = read(path)?;
+        let from_here = |other: &Path| path.parent().unwrap_or(Path::new("")).join(other);
+        config.log = from_here(&config.log);
+        config.link_socket = from_here(&config.link_socket);
+        config.cursor = from_here(&config.cursor);
+        if config.retry_ms.0 == 0 || config.retry_ms.0 > config.retry_ms.1 {
+            return Err(ConfigError::whole_file(path, "retry_ms is [first, longest], both above 0, in this order"));
+        }
+        Ok(config)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    transit::config::parse(path, &text(path)?)
+}
+
+fn text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|error| ConfigError::whole_file(path, format!("cannot be read: {error}")))
+}

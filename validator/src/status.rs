@@ -1,0 +1,95 @@
+//! What a tap log holds, for people and for whoever measures. Reads only.
+
+use std::fmt;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
+use transit::tap::{Outcome, SealedTap};
+
+/// Counts over a tap log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The validator.
+    pub device: u32,
+    /// The epoch of its log.
+    pub epoch: u8,
+    /// Sealed taps of every kind.
+    pub taps: u32,
+    /// Taps that an fsync has covered.
+    pub durable: u32,
+    /// Durable taps that the clearing house has acknowledged.
+    pub acknowledged: u32,
+    /// Taps that it has not.
+    pub unacknowledged: u32,
+    /// Acknowledged taps that it has kept aside.
+    pub kept_aside: u32,
+    /// A tap is under way, or a process died during one.
+    pub intent: bool,
+    /// Riders admitted on a verified commit.
+    pub done: u32,
+    /// Cards declined.
+    pub declined: u32,
+    /// Taps whose outcome was unknown when they were sealed.
+    pub unknown: u32,
+    /// Unknown taps that the card later showed to be committed.
+    pub confirmed: u32,
+    /// Unknown taps that the card later showed not to be committed.
+    pub voided: u32,
+    /// Taps given up before the commit was sent.
+    pub void: u32,
+}
+
+impl Status {
+    /// Reads the log at `path`.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn read(path: &Path) -> rusqlite::Result<Self> {
+        let log = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let count = |sql| log.query_row(sql, [], |row| row.get(0));
+        let mut status = Self {
+            device: count("SELECT device FROM log")?,
+            epoch: log.query_row("SELECT epoch FROM log", [], |row| row.get(0))?,
+            taps: count("SELECT count(*) FROM tap")?,
+            durable: count("SELECT durable_through FROM log")?,
+            acknowledged: count("SELECT count(*) FROM acknowledgement")?,
+            unacknowledged: count(
+                "SELECT count(*) FROM tap WHERE sequence NOT IN (SELECT sequence FROM acknowledgement)",
+            )?,
+            kept_aside: count("SELECT count(*) FROM acknowledgement WHERE verdict NOT IN ('accepted', 'known')")?,
+            intent: count("SELECT count(*) FROM intent")? > 0,
+            ..Self::default()
+        };
+        let mut taps = log.prepare("SELECT sealed FROM tap")?;
+        let mut rows = taps.query([])?;
+        while let Some(row) = rows.next()? {
+            let sealed: Vec<u8> = row.get(0)?;
+            let Ok(tap) = SealedTap::from_bytes(&sealed).and_then(|sealed| sealed.open()) else { continue };
+            match tap.outcome {
+                Outcome::Done => status.done += 1,
+                Outcome::Declined(_) => status.declined += 1,
+                Outcome::Unknown => status.unknown += 1,
+                Outcome::Confirmed { .. } => status.confirmed += 1,
+                Outcome::Voided { .. } => status.voided += 1,
+                Outcome::Void => status.void += 1,
+                Outcome::Evidence => {}
+            }
+        }
+        Ok(status)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "validator {} epoch {}", self.device, self.epoch)?;
+        writeln!(f, "  taps             {:>8}   ({} on the disk for certain)", self.taps, self.durable)?;
+        writeln!(f, "  acknowledged     {:>8}   ({} kept aside there)", self.acknowledged, self.kept_aside)?;
+        writeln!(f, "  unacknowledged   {:>8}", self.unacknowledged)?;
+        writeln!(f, "  admitted         {:>8}", self.done)?;
+        writeln!(f, "  declined         {:>8}", self.declined)?;
+        writeln!(f, "  unknown          {:>8}   ({} confirmed, {} voided)", self.unknown, self.confirmed, self.voided)?;
+        writeln!(f, "  given up         {:>8}", self.void)?;
+        write!(f, "  under way        {:>8}", if self.intent { "one" } else { "none" })
+    }
+}
