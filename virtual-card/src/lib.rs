@@ -1,1 +1,48 @@
-//! placeholder
+//! A MIFARE DESFire EV2 card in memory, and the means to lay it on a reader.
+//!
+//! The other peer of `card-crypto`: it holds state, checks every MAC it is sent and refuses what a card refuses. Its
+//! session cryptography is written from `aes` and `cmac` alone, so a mistake of the reader's side cannot cancel out
+//! here. Only the `Transport` seam comes from `card-crypto`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`picc`] | the card: APDU in, answer out |
+//! | [`application`], [`file`](mod@file) | what a card is issued with: keys, files, access rights |
+//! | [`fixture`], [`layout`], [`test_keys`] | cards as readable files |
+//! | [`field`](mod@field) | a card in a reader's field: faults, traffic, the in-process transport |
+//! | [`vpcd`] | a card laid on the virtual reader of a PC/SC service |
+//!
+//! Sources named in the code: **AN12343** is NXP "MIFARE DESFire Light features and hints" rev 1.1, **AN12196** "NTAG 424
+//! DNA features and hints", **AN10922** "Symmetric key diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0
+//! rev 3.3. The data sheets of EV2 and EV3 are not public; behaviour taken from elsewhere says so.
+//!
+//! Never a production dependency: keys are kept in the clear, and randomness is whatever the caller supplies.
+
+#![forbid(unsafe_code)]
+
+pub mod application;
+mod authentication;
+mod crypto;
+mod data_files;
+pub mod field;
+pub mod file;
+pub mod fixture;
+pub mod framing;
+mod identification;
+pub mod layout;
+pub mod picc;
+mod record_files;
+mod session;
+pub mod status;
+pub mod test_keys;
+mod transaction;
+mod value_files;
+pub mod vpcd;
+
+pub use application::Application;
+pub use crypto::diversify_aes128;
+pub use field::{CardInField, Fault, Traffic};
+pub use fixture::{Fixture, FixtureError, Moment};
+pub use layout::Layout;
+pub use picc::{Generation, Identity, Picc, Random};
+pub use test_keys::TestKeys;
