@@ -74,6 +74,23 @@ fn data_values_and_abort() {
     assert_eq!(script.sent.iter().map(|apdu| apdu[1]).collect::<Vec<_>>(), [0x71, 0xAF, 0x6C, 0xBD, 0xDC, 0xA7, 0x6C]);
 }
 
+/// A genuine card gives what was asked for, no more and no less, however well its answer is protected.
+#[test]
+fn a_record_of_another_length_is_misbehaviour() {
+    let peer = Peer::example();
+    for mode in [CommunicationMode::Plain, MAC, CommunicationMode::Full] {
+        for length in [0, 1, 59, 61, 63, 64, 120] {
+            let answer = ok(peer.answer(mode, 1, &vec![0x5A; length]));
+            let script = ScriptedCard::new(peer.handshake().into_iter().chain([answer]));
+            let read = peer.authenticated(script, FrameSize::Bytes128).read_records(RECORDS, mode, NEWEST);
+            assert!(
+                matches!(read, Err(Error::Misbehaved(Misbehaviour::WrongLength { .. }))),
+                "{mode:?}, {length} bytes: {read:?}"
+            );
+        }
+    }
+}
+
 /// After an error nothing more is sent, and nothing can look like success.
 #[test]
 fn the_first_error_ends_the_session() {
