@@ -1,0 +1,13 @@
+//! The virtual card against published answers, an independent reader, and faults.
+#![forbid(unsafe_code)]
+
+mod arbitrary_commands;
+mod dialogues;
+mod fixtures;
+mod known_answers;
+mod person;
+mod raw_reader;
+mod real_reader;
+mod torn;
+mod transactions;
+mod virtual_reader;
