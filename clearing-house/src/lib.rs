@@ -1,1 +1,41 @@
-//! placeholder
+//! From taps to money owed.
+//!
+//! Validators upload sealed taps; the clearing house says of each what became of it, books it in a double-entry
+//! ledger, and closes service days with a statement for every operator, each line of which names its taps. The books
+//! are one SQLite file that is only ever added to.
+//!
+//! ```text
+//! http      bytes in                                         → ingest
+//! ingest    seal, device, order, name, chain                 → a verdict for every tap; bad ones are kept aside
+//! vault     card token → UID, Transaction MAC                → did this card make this transaction?
+//! journey   the fare decided again                           → basis of the fare; a difference is a finding
+//! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
+//! ledger    entries that sum to 0                            → store
+//! closing   a day's entries → settle → statement             → stored with its digest, settled once
+//! verify    everything again from the taps' bytes            → the first thing that is wrong
+//! ```
+//!
+//! `vault`, `journey`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
+//! nothing here reads a clock: every verb is told the moment.
+#![forbid(unsafe_code)]
+
+mod chain;
+pub mod clearing_house;
+pub mod closing;
+pub mod config;
+pub mod evidence;
+pub mod finding;
+pub mod http;
+pub mod ingest;
+pub mod journey;
+pub mod ledger;
+pub mod settle;
+pub mod signer;
+pub mod statement;
+pub mod status;
+pub mod store;
+pub mod vault;
+pub mod verify;
+
+pub use clearing_house::ClearingHouse;
+pub use config::Config;

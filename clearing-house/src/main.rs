@@ -1,2 +1,173 @@
-//! placeholder
-fn main() {}
+//! `clearing-house`: wiring of the command line to the library.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use clearing_house::closing::SettleError;
+use clearing_house::{ClearingHouse, Config, http};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use transit::time::{Moment, ServiceDay};
+
+/// From taps to money owed: takes uploads of validators, keeps the ledger, settles service days.
+///
+/// Exit status: 0 all is well, 1 something is wrong in the books, 2 the call or the configuration is wrong.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take uploads over HTTP until SIGTERM or SIGINT. The first line of output is `listening on http://ADDRESS`.
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Close a service day and print its statements. A closed day stays as it is and prints the same again.
+    Settle {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The service day to close, such as 2026-11-23.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        service_day: ServiceDay,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Check everything in the books again and name the first thing that is wrong; gaps in coverage are listed.
+    Verify {
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
+    Status {
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+}
+
+#[derive(clap::Args)]
+struct ConfigArgument {
+    /// The configuration file (TOML).
+    #[arg(long = "config", value_name = "FILE")]
+    path: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct OutputArgument {
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// All is well.
+const WELL: u8 = 0;
+/// Something is wrong in the books.
+const BOOKS_WRONG: u8 = 1;
+/// The call or the configuration is wrong, or the machine.
+const CANNOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let code = run(arguments.command).unwrap_or_else(|error| {
+        explain(&*error);
+        CANNOT
+    });
+    ExitCode::from(code)
+}
+
+fn run(command: Command) -> Result<u8, Box<dyn Error>> {
+    match command {
+        Command::Serve { config } => serve(config.open()?),
+        Command::Settle { config, service_day, output } => match config.open()?.settle(service_day, now()) {
+            Ok(day) => output.print(&day).map(|()| WELL),
+            Err(error @ SettleError::Damaged(_)) => {
+                explain(&error);
+                Ok(BOOKS_WRONG)
+            }
+            Err(error) => Err(error.into()),
+        },
+        Command::Verify { config, output } => {
+            let verification = config.open()?.verify();
+            output.print(&verification)?;
+            Ok(if verification.sound { WELL } else { BOOKS_WRONG })
+        }
+        Command::Status { config, output } => {
+            let status = config.open()?.status()?;
+            output.print(&status).map(|()| WELL)
+        }
+    }
+}
+
+impl ConfigArgument {
+    fn open(&self) -> Result<ClearingHouse, Box<dyn Error>> {
+        Ok(ClearingHouse::open(Config::read(&self.path)?)?)
+    }
+}
+
+impl OutputArgument {
+    fn print(&self, value: &(impl Serialize + Display)) -> Result<(), Box<dyn Error>> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, value)?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{value}")?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn serve(clearing_house: ClearingHouse) -> Result<u8, Box<dyn Error>> {
+    let listen = clearing_house.listen();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let listener =
+            TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+        let mut out = io::stdout();
+        writeln!(out, "listening on http://{}", listener.local_addr()?)?;
+        out.flush()?;
+        http::serve(listener, clearing_house, now, stop).await?;
+        Ok(WELL)
+    })
+}
+
+/// The only clock of the clearing house.
+fn now() -> Moment {
+    let seconds = Timestamp::now().as_second();
+    Moment(u32::try_from(seconds).unwrap_or(if seconds < 0 { 0 } else { u32::MAX }))
+}
+
+/// Says an error and what caused it.
+fn explain(error: &dyn Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    // Nothing is left to do where even standard error is gone.
+    let _ = writeln!(io::stderr(), "clearing-house: {text}");
+}

@@ -1,0 +1,168 @@
+//! The configuration file, the key file and the tariff file: read once at start, refused whole where anything is wrong.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use card_crypto::Key;
+use serde::Deserialize;
+use transit::config::{ConfigError, parse};
+use transit::id::{DeviceId, OperatorId};
+use transit::tariff::Tariff;
+use zeroize::Zeroizing;
+
+use crate::signer::Signer;
+use crate::vault::Vault;
+
+/// Everything that a clearing house is told from outside.
+#[derive(Debug)]
+pub struct Config {
+    /// Where uploads are taken.
+    pub listen: SocketAddr,
+    /// The SQLite file of the books.
+    pub database: PathBuf,
+    /// The prices in force.
+    pub tariff: Tariff,
+    /// The card keys.
+    pub vault: Vault,
+    /// The key under acknowledgements.
+    pub signer: Signer,
+    /// What becomes of a completed tap that its card does not prove.
+    pub transaction_mac_policy: TransactionMacPolicy,
+    /// Who may be owed money.
+    pub operators: BTreeMap<OperatorId, String>,
+    /// Whose each validator is.
+    pub devices: BTreeMap<DeviceId, OperatorId>,
+}
+
+/// Whether keys are for trying out or for money. A system of one class never loads keys of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysClass {
+    /// Keys that anyone may know.
+    Test,
+    /// Keys that guard money.
+    Production,
+}
+
+/// What becomes of a completed tap whose Transaction MAC is missing or wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionMacPolicy {
+    /// Booked; a finding says so.
+    Observe,
+    /// Booked; a finding, the log and the acknowledgement say so.
+    Warn,
+    /// Kept aside: nobody is paid for it.
+    Enforce,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    listen: SocketAddr,
+    database: PathBuf,
+    tariff: PathBuf,
+    keys: PathBuf,
+    keys_class: KeysClass,
+    transaction_mac_policy: TransactionMacPolicy,
+    #[serde(rename = "operator", default)]
+    operators: Vec<OperatorEntry>,
+    #[serde(rename = "device", default)]
+    devices: Vec<DeviceEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorEntry {
+    number: OperatorId,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceEntry {
+    number: DeviceId,
+    operator: OperatorId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    class: KeysClass,
+    token: Zeroizing<String>,
+    transaction_mac: Zeroizing<String>,
+    signing_seed: Zeroizing<String>,
+}
+
+impl Config {
+    /// Reads the configuration at `path` and the files that it names, relative to it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, the line where one is to blame, and what would be right.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let file: ConfigFile = parse(path, &read(path)?)?;
+        let refuse = |message: String| ConfigError::whole_file(path, message);
+        let beside = |named: &Path| path.parent().unwrap_or(Path::new("")).join(named);
+
+        let mut operators = BTreeMap::new();
+        for operator in file.operators {
+            if operators.insert(operator.number, operator.name).is_some() {
+                return Err(refuse(format!("operator {} is there twice", operator.number.0)));
+            }
+        }
+        let mut devices = BTreeMap::new();
+        for device in file.devices {
+            if !operators.contains_key(&device.operator) {
+                return Err(refuse(format!(
+                    "device {} belongs to operator {}, which has no [[operator]] entry",
+                    device.number, device.operator.0
+                )));
+            }
+            if devices.insert(device.number, device.operator).is_some() {
+                return Err(refuse(format!("device {} is there twice", device.number)));
+            }
+        }
+        let tariff_path = beside(&file.tariff);
+        let tariff = Tariff::parse(&tariff_path, &read(&tariff_path)?)?;
+        let (vault, signer) = read_keys(&beside(&file.keys), file.keys_class)?;
+        Ok(Self {
+            listen: file.listen,
+            database: beside(&file.database),
+            tariff,
+            vault,
+            signer,
+            transaction_mac_policy: file.transaction_mac_policy,
+            operators,
+            devices,
+        })
+    }
+}
+
+fn read_keys(path: &Path, class: KeysClass) -> Result<(Vault, Signer), ConfigError> {
+    let text = Zeroizing::new(read(path)?);
+    let file: KeyFile = parse(path, &text)?;
+    if file.class != class {
+        return Err(ConfigError::whole_file(
+            path,
+            format!("these are {:?} keys and the configuration asks for {class:?} keys", file.class),
+        ));
+    }
+    let token = Key::new(*secret(path, "token", &file.token)?);
+    let transaction_mac = Key::new(*secret(path, "transaction_mac", &file.transaction_mac)?);
+    let signer = Signer::from_seed(&*secret(path, "signing_seed", &file.signing_seed)?)
+        .ok_or_else(|| ConfigError::whole_file(path, "`signing_seed` is no seed of an Ed25519 key"))?;
+    Ok((Vault::new(&token, transaction_mac), signer))
+}
+
+/// The bytes of a secret; the error does not repeat it.
+fn secret<const N: usize>(path: &Path, name: &str, text: &str) -> Result<Zeroizing<[u8; N]>, ConfigError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    hex::decode_to_slice(text, &mut *bytes)
+        .map_err(|_| ConfigError::whole_file(path, format!("`{name}` must be {} hexadecimal digits", 2 * N)))?;
+    Ok(bytes)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::whole_file(path, format!("cannot be read: {error}")))
+}

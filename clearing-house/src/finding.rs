@@ -1,0 +1,75 @@
+//! What people must look at. A finding changes no money by itself.
+
+use std::fmt;
+
+use transit::id::TapId;
+
+/// Something that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// The tap that showed it.
+    pub tap: TapId,
+    /// For people: what does not fit, naming device and sequence.
+    pub detail: String,
+}
+
+impl Finding {
+    /// A finding about `tap`, which its detail names.
+    pub fn new(kind: FindingKind, tap: TapId, detail: impl fmt::Display) -> Self {
+        Self { kind, tap, detail: about(tap, detail) }
+    }
+}
+
+/// A sentence for people about one tap.
+pub(crate) fn about(tap: TapId, detail: impl fmt::Display) -> String {
+    format!("device {} epoch {} sequence {}: {detail}", tap.device, tap.epoch, tap.sequence)
+}
+
+/// The kinds of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingKind {
+    /// Two taps of one name: a device lost its count, or somebody makes taps up. An alarm.
+    Conflict,
+    /// A completed tap that was booked though its card does not prove it.
+    Unproven,
+    /// The fare decision, run again, comes to another result than the validator.
+    DecisionDiffers,
+    /// The fare decision could not be run again: another tariff version, or an unreadable card file.
+    Undecidable,
+    /// The debit is not the fare.
+    ChargeDiffers,
+    /// Two taps are proven to have written one record of one card: a copied card.
+    RecordTwice,
+    /// One transaction counter of one card belongs to two taps: a copied card.
+    CounterTwice,
+    /// The card's evidence of an unknown tap names another amount than the tap.
+    EvidenceDiffers,
+    /// The tap was made on a service day that has not begun: its clock runs ahead.
+    ClockAhead,
+}
+
+const NAMES: [&str; 9] = [
+    "conflict",
+    "unproven",
+    "decision_differs",
+    "undecidable",
+    "charge_differs",
+    "record_twice",
+    "counter_twice",
+    "evidence_differs",
+    "clock_ahead",
+];
+
+impl FindingKind {
+    /// Its name in the books.
+    pub fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+
+    /// `alarm` where somebody must look now, `finding` otherwise.
+    pub fn severity(self) -> &'static str {
+        if self == Self::Conflict { "alarm" } else { "finding" }
+    }
+}

@@ -1,0 +1,318 @@
+//! The ledger: double entry in integer minor units, only ever added to.
+//!
+//! Every account says what the clearing house owes somebody. A positive posting adds to what is owed, a negative one
+//! takes from it, the postings of an entry sum to 0, and an account's balance is the sum of its postings.
+//!
+//! | account | owed to |
+//! |---|---|
+//! | `cards:float` | riders, for the value on their cards; rides draw it down, so it is negative until loads are booked |
+//! | `suspense:unknown` | whoever the evidence names: fares of taps of which nobody knows whether the card paid |
+//! | `operator:N:payable` | operator N, for rides not yet settled |
+//! | `operator:N:settled` | operator N, by a statement |
+//!
+//! | event | from | to |
+//! |---|---|---|
+//! | a proven ride | `cards:float` | `operator:N:payable` |
+//! | an unknown tap | `cards:float` | `suspense:unknown` |
+//! | … turns out committed | `suspense:unknown` | `operator:N:payable` |
+//! | … turns out void | `suspense:unknown` | `cards:float` |
+//! | a closed day | `operator:N:payable` | `operator:N:settled` |
+//!
+//! A ride at fare 0 is an entry without postings: it moves no money, and a statement counts it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use transit::card::Profile;
+use transit::id::{LineNumber, OperatorId, TapId};
+use transit::money::Amount;
+use transit::tap::{Outcome, Tap};
+use transit::time::{Moment, ServiceDay};
+
+/// One event of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What happened.
+    pub kind: EntryKind,
+    /// The tap that it is about; `None` for a settlement.
+    pub tap: Option<TapId>,
+    /// Who is or would be owed.
+    pub operator: OperatorId,
+    /// On which line; `None` for a settlement.
+    pub line: Option<LineNumber>,
+    /// What the fare rests on; `None` for a settlement.
+    pub basis: Option<Basis>,
+    /// The day of travel.
+    pub service_day: ServiceDay,
+    /// The day in whose statement it counts.
+    pub settlement_day: ServiceDay,
+    /// When it was entered.
+    pub posted_at: Moment,
+    /// The ISO 4217 code of its amounts.
+    pub currency: String,
+    /// What it moves: nothing, or two postings that sum to 0.
+    pub postings: Vec<Posting>,
+}
+
+/// What an entry adds to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    /// The account.
+    pub account: Account,
+    /// Minor units; negative takes from the account, never 0.
+    pub amount: i64,
+}
+
+/// The kinds of entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A rider was admitted, and the card paid.
+    Ride,
+    /// A tap of which nobody knows whether the card paid.
+    Unknown,
+    /// An unknown tap turned out committed.
+    UnknownConfirmed,
+    /// An unknown tap turned out void.
+    UnknownVoided,
+    /// A closed day's statement.
+    Settlement,
+}
+
+const KINDS: [(EntryKind, &str); 5] = [
+    (EntryKind::Ride, "ride"),
+    (EntryKind::Unknown, "unknown"),
+    (EntryKind::UnknownConfirmed, "unknown_confirmed"),
+    (EntryKind::UnknownVoided, "unknown_voided"),
+    (EntryKind::Settlement, "settlement"),
+];
+
+impl EntryKind {
+    /// Its name in the books.
+    pub fn name(self) -> &'static str {
+        KINDS[self as usize].1
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+/// What the fare of a ride rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The line's flat fare.
+    FlatFare,
+    /// A pass.
+    Pass,
+    /// A profile that rides free.
+    FreeProfile(Profile),
+    /// An unknown tap that the card's evidence confirmed.
+    RecoveredUnknown,
+    /// What the validator charged; the tariff at hand does not explain it.
+    AsCharged,
+}
+
+impl Basis {
+    /// Its place among the lines of a statement.
+    pub fn rank(self) -> (u8, u8) {
+        match self {
+            Self::FlatFare => (0, 0),
+            Self::Pass => (1, 0),
+            Self::FreeProfile(profile) => (2, profile as u8),
+            Self::RecoveredUnknown => (3, 0),
+            Self::AsCharged => (4, 0),
+        }
+    }
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FlatFare => f.write_str("flat fare"),
+            Self::Pass => f.write_str("pass"),
+            Self::FreeProfile(profile) => write!(f, "free profile: {}", profile_name(*profile)),
+            Self::RecoveredUnknown => f.write_str("recovered unknown"),
+            Self::AsCharged => f.write_str("as charged"),
+        }
+    }
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Ordinary => "ordinary",
+        Profile::Student => "student",
+        Profile::IndustrialZoneWorker => "industrial zone worker",
+        Profile::SixtyPlus => "sixty plus",
+        Profile::UnderSix => "under six",
+        Profile::Merit => "merit",
+        Profile::PoorHousehold => "poor household",
+        Profile::Disabled => "disabled",
+    }
+}
+
+/// An account of the ledger, written as in the table of this module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account {
+    /// Value held for riders.
+    CardsFloat,
+    /// Fares of unknown taps.
+    SuspenseUnknown,
+    /// Owed to an operator, not yet settled.
+    Payable(OperatorId),
+    /// Owed to an operator by a statement.
+    Settled(OperatorId),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CardsFloat => f.write_str("cards:float"),
+            Self::SuspenseUnknown => f.write_str("suspense:unknown"),
+            Self::Payable(operator) => write!(f, "operator:{}:payable", operator.0),
+            Self::Settled(operator) => write!(f, "operator:{}:settled", operator.0),
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = InvalidAccount;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAccount> {
+        let invalid = || InvalidAccount(text.to_owned());
+        let account = match text.split(':').collect::<Vec<_>>()[..] {
+            ["cards", "float"] => Self::CardsFloat,
+            ["suspense", "unknown"] => Self::SuspenseUnknown,
+            ["operator", number, "payable"] => Self::Payable(OperatorId(number.parse().map_err(|_| invalid())?)),
+            ["operator", number, "settled"] => Self::Settled(OperatorId(number.parse().map_err(|_| invalid())?)),
+            _ => return Err(invalid()),
+        };
+        Ok(account)
+    }
+}
+
+/// A text that names no account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no account")]
+pub struct InvalidAccount(pub String);
+
+/// What a tap says its card was charged.
+///
+/// A completed tap charged what its debit named, which is what the Transaction MAC covers; an unknown one would have
+/// charged its fare.
+pub fn charged(tap: &Tap) -> Amount {
+    match tap.outcome {
+        Outcome::Done => tap.debited.unwrap_or(Amount::ZERO),
+        Outcome::Unknown => tap.fare,
+        Outcome::Void
+        | Outcome::Declined(_)
+        | Outcome::Confirmed { .. }
+        | Outcome::Voided { .. }
+        | Outcome::Evidence => Amount::ZERO,
+    }
+}
+
+/// When and in which currency an entry is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The day of travel and the day in whose statement it counts.
+    pub days: Days,
+    /// When it is entered.
+    pub posted_at: Moment,
+    /// The ISO 4217 code of its amounts.
+    pub currency: &'a str,
+}
+
+/// A ride for which the card paid.
+pub fn ride(tap: &Tap, basis: Basis, stamp: Stamp<'_>) -> Entry {
+    of_tap(EntryKind::Ride, tap, basis, stamp, Account::CardsFloat, Account::Payable(tap.operator))
+}
+
+/// A tap of which nobody knows whether the card paid.
+pub fn unknown(tap: &Tap, stamp: Stamp<'_>) -> Entry {
+    of_tap(EntryKind::Unknown, tap, Basis::RecoveredUnknown, stamp, Account::CardsFloat, Account::SuspenseUnknown)
+}
+
+/// An unknown tap that turned out committed.
+pub fn unknown_confirmed(tap: &Tap, stamp: Stamp<'_>) -> Entry {
+    let (from, to) = (Account::SuspenseUnknown, Account::Payable(tap.operator));
+    of_tap(EntryKind::UnknownConfirmed, tap, Basis::RecoveredUnknown, stamp, from, to)
+}
+
+/// An unknown tap that turned out void.
+pub fn unknown_voided(tap: &Tap, stamp: Stamp<'_>) -> Entry {
+    let (from, to) = (Account::SuspenseUnknown, Account::CardsFloat);
+    of_tap(EntryKind::UnknownVoided, tap, Basis::RecoveredUnknown, stamp, from, to)
+}
+
+/// The settlement of a closed day with one operator.
+pub fn settlement(operator: OperatorId, day: ServiceDay, amount: Amount, posted_at: Moment, currency: &str) -> Entry {
+    Entry {
+        kind: EntryKind::Settlement,
+        tap: None,
+        operator,
+        line: None,
+        basis: None,
+        service_day: day,
+        settlement_day: day,
+        posted_at,
+        currency: currency.to_owned(),
+        postings: movement(Account::Payable(operator), Account::Settled(operator), amount),
+    }
+}
+
+/// The days of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// The day of travel.
+    pub travel: ServiceDay,
+    /// The day in whose statement it counts.
+    pub settlement: ServiceDay,
+}
+
+/// The days of an entry about a tap made on `travel`, entered on `receipt`.
+///
+/// It counts in its day of travel while that is open. What comes late counts in the first open day from its receipt
+/// on, and so does a tap of a clock that runs ahead: a day that has not begun takes no money.
+pub fn days(travel: ServiceDay, receipt: ServiceDay, mut is_closed: impl FnMut(ServiceDay) -> bool) -> Days {
+    let mut settlement = travel;
+    if travel > receipt || is_closed(travel) {
+        settlement = receipt;
+        while is_closed(settlement) && settlement.0 < u16::MAX {
+            settlement.0 += 1;
+        }
+    }
+    Days { travel, settlement }
+}
+
+impl Entry {
+    /// The sum of its postings, which must be 0; `None` on overflow.
+    pub fn sum(&self) -> Option<i64> {
+        self.postings.iter().try_fold(0_i64, |sum, posting| sum.checked_add(posting.amount))
+    }
+}
+
+fn of_tap(kind: EntryKind, tap: &Tap, basis: Basis, stamp: Stamp<'_>, from: Account, to: Account) -> Entry {
+    Entry {
+        kind,
+        tap: Some(tap.id),
+        operator: tap.operator,
+        line: Some(tap.line),
+        basis: Some(basis),
+        service_day: stamp.days.travel,
+        settlement_day: stamp.days.settlement,
+        posted_at: stamp.posted_at,
+        currency: stamp.currency.to_owned(),
+        postings: movement(from, to, charged(tap)),
+    }
+}
+
+fn movement(from: Account, to: Account, amount: Amount) -> Vec<Posting> {
+    if amount == Amount::ZERO {
+        return Vec::new();
+    }
+    // An amount is never negative, so that its negation cannot overflow.
+    vec![Posting { account: from, amount: -amount.minor() }, Posting { account: to, amount: amount.minor() }]
+}

@@ -1,0 +1,99 @@
+//! The vault: the only place that turns a card token into a UID, and the only one with the Transaction MAC key.
+//!
+//! A UID never leaves this module: nothing returns it, prints it or logs it.
+
+use aes::Aes128Dec;
+use aes::cipher::{BlockCipherDecrypt, KeyInit};
+use card_crypto::transaction_mac::{self, TransactionMacInput};
+use card_crypto::{FileNumber, Key, OutOfRange, diversify_aes128};
+use transit::card::{APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, KEY_TRANSACTION_MAC, SYSTEM_ID};
+use transit::id::CardToken;
+use transit::tap::Tap;
+use zeroize::Zeroizing;
+
+/// What validators name as the length when they read the issuer file.
+const ISSUER_READ_LENGTH: u32 = 64;
+const _: () = assert!(ISSUER_LEN == 64, "the issuer file is read whole");
+
+/// The token key and the Transaction MAC master key; both are wiped when it is dropped.
+pub struct Vault {
+    token: Aes128Dec,
+    transaction_mac: Key,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+/// What the Transaction MAC of a tap says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The card made exactly this transaction.
+    Right,
+    /// The tap carries no Transaction MAC.
+    Missing,
+    /// The MAC does not belong to this card and this transaction; why, for people.
+    Wrong(&'static str),
+}
+
+impl Vault {
+    /// A vault with the key that tokens are made with and the master of every card's Transaction MAC key.
+    pub fn new(token: &Key, transaction_mac: Key) -> Self {
+        Self { token: Aes128Dec::new(token.expose_secret().into()), transaction_mac }
+    }
+
+    /// Checks the Transaction MAC of `tap` over everything that its validator says it read and wrote.
+    pub fn check(&self, tap: &Tap) -> Proof {
+        let Some(mac) = tap.transaction_mac else {
+            return Proof::Missing;
+        };
+        let Some(uid) = self.open(tap.card) else {
+            return Proof::Wrong("its card token is not made with this system's token key");
+        };
+        let input = match transaction(tap) {
+            Ok(input) => input,
+            Err(why) => return Proof::Wrong(why),
+        };
+        let name = Zeroizing::new([&uid[..], &APPLICATION_ID, &[KEY_TRANSACTION_MAC], &SYSTEM_ID].concat());
+        let key = diversify_aes128(&self.transaction_mac, &name).expect("15 bytes are within the 31 of AN10922");
+        if transaction_mac::verify(&key, &uid, mac.counter, &input, &mac.value) {
+            Proof::Right
+        } else {
+            Proof::Wrong("its Transaction MAC does not belong to this card and this transaction")
+        }
+    }
+
+    /// The UID: a token is one AES block, the UID and nine zero bytes.
+    fn open(&self, token: CardToken) -> Option<Zeroizing<[u8; 7]>> {
+        let mut block = Zeroizing::new(token.0);
+        self.token.decrypt_block((&mut *block).into());
+        let (uid, padding) = block.split_at(7);
+        let mut out = Zeroizing::new([0; 7]);
+        out.copy_from_slice(uid);
+        (padding == [0; 9]).then_some(out)
+    }
+}
+
+/// The transaction in the order in which a validator makes it: read the newest record, read the issuer file where the
+/// record says so, debit where there is a fare, write the record.
+fn transaction(tap: &Tap) -> Result<TransactionMacInput, &'static str> {
+    let record_read = tap.record_read.ok_or("it lacks the record that was read")?;
+    let record_written = tap.record_written.ok_or("it lacks the record that was written")?;
+    let input = || -> Result<TransactionMacInput, OutOfRange> {
+        let mut input = TransactionMacInput::new().read_records(file(FILE_RECORD), 0, 1, &record_read)?;
+        if let Some(issuer) = tap.issuer_read {
+            input = input.read_data(file(FILE_ISSUER), 0, ISSUER_READ_LENGTH, &issuer)?;
+        }
+        if let Some(amount) = tap.debited.and_then(|amount| amount.card_minor()) {
+            input = input.debit(file(FILE_PURSE), amount);
+        }
+        input.write_record(file(FILE_RECORD), 0, &record_written)
+    };
+    input().map_err(|_| "it names an impossible transaction")
+}
+
+fn file(number: u8) -> FileNumber {
+    FileNumber::new(number).expect("the file numbers of the layout are below 32")
+}
