@@ -266,6 +266,8 @@ impl Store {
     fn open(path: &Path, device: DeviceId, epoch: Epoch) -> Result<Self, LogFailed> {
         let failed = |doing| move |source: rusqlite::Error| store_failed(path, doing, source);
         let mut connection = Connection::open(path).map_err(failed("opened"))?;
+        // Nobody else writes; who holds the lock for longer than this has lost its way.
+        connection.busy_timeout(Duration::from_secs(1)).map_err(failed("opened"))?;
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;

@@ -100,8 +100,16 @@ pub fn spawn<E: Send + 'static>(
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Longer than two looks of pcscd at a reader that it must poll (400 ms each).
+const AGAIN_AFTER: Duration = Duration::from_millis(900);
 /// The reader's own pseudo-command "get data": the identifier of the card.
 const GET_UID: [u8; 5] = [0xFF, 0xCA, 0x00, 0x00, 0x00];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Served {
+    Whole,
+    Lost,
+}
 
 enum Ended {
     NobodyListens,
@@ -135,9 +143,13 @@ fn try_watch(
     send(tell, ReaderEvent::Ready)?;
     let mut states = [ReaderState::new(name, State::UNAWARE)];
     let mut served = None;
+    let mut again_at: Option<Instant> = None;
     loop {
-        match monitor.get_status_change(WATCH_INTERVAL, &mut states) {
+        let wait =
+            again_at.map_or(WATCH_INTERVAL, |at| at.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL));
+        match monitor.get_status_change(wait, &mut states) {
             Ok(()) => {}
+            Err(Error::Timeout) if again_at.is_some_and(|at| at <= Instant::now()) => served = None,
             Err(Error::Timeout) => continue,
             Err(error) => return Err(error.into()),
         }
@@ -149,6 +161,7 @@ fn try_watch(
             return Err(Ended::Failed("the reader was unplugged".to_owned()));
         }
         if !seen.contains(State::PRESENT) {
+            again_at = None;
             if served.take().is_some() {
                 send(tell, ReaderEvent::Removed)?;
             }
@@ -160,10 +173,12 @@ fn try_watch(
             continue;
         }
         served = Some(insertion);
+        again_at = None;
         if seen.contains(State::MUTE) {
             send(tell, ReaderEvent::Mute)?;
-        } else {
-            serve(&cards, name, since, deadline, tell)?;
+        } else if serve(&cards, name, since, deadline, tell)? == Served::Lost {
+            // A card that is still seen after a while was only disturbed, or another came in its place unnoticed.
+            again_at = Some(Instant::now() + AGAIN_AFTER);
         }
     }
 }
@@ -174,37 +189,47 @@ fn serve(
     since: Instant,
     deadline: Duration,
     tell: &impl Fn(ReaderEvent) -> bool,
-) -> Result<(), Ended> {
+) -> Result<Served, Ended> {
     // Exclusive: a foreign command between two of ours would break the session.
     let card = match cards.connect(name, ShareMode::Exclusive, Protocols::T1) {
         Ok(card) => card,
         Err(error) if is_service_gone(error) => return Err(error.into()),
-        Err(_) => return send(tell, ReaderEvent::Mute),
+        Err(Error::NoSmartcard | Error::RemovedCard) => return Ok(Served::Lost),
+        Err(_) => {
+            send(tell, ReaderEvent::Mute)?;
+            return Ok(Served::Lost);
+        }
     };
     let mut buffer = [0; pcsc::MAX_BUFFER_SIZE];
     let uid = match card.transmit(&GET_UID, &mut buffer) {
         Ok([uid @ .., 0x90, 0x00]) if !uid.is_empty() => uid.to_vec(),
         Ok(_) | Err(_) => {
             release(card);
-            return send(tell, ReaderEvent::Mute);
+            send(tell, ReaderEvent::Mute)?;
+            return Ok(Served::Lost);
         }
     };
     let (commands, requests) = sync_channel::<Vec<u8>>(1);
     let (replies, answers) = sync_channel(1);
     let stuck = Arc::new(AtomicBool::new(false));
-    let field = Field { commands, answers, deadline, over: None, stuck };
+    let field = Field { commands, answers, deadline, over: None, stuck: Arc::clone(&stuck) };
     send(tell, ReaderEvent::Present { uid, since, field })?;
-    let mut abandoned = false;
+    let mut served = Served::Whole;
     while let Ok(command) = requests.recv() {
         let answer = transmit(&card, &command, &mut buffer);
-        let lost = answer.is_err();
-        abandoned = replies.send(answer).is_err();
-        if lost || abandoned {
+        if answer.is_err() {
+            served = Served::Lost;
+        }
+        if replies.send(answer).is_err() || served == Served::Lost {
             break;
         }
     }
     release(card);
-    if abandoned { send(tell, ReaderEvent::Unstuck) } else { Ok(()) }
+    if stuck.swap(false, Ordering::Relaxed) {
+        send(tell, ReaderEvent::Unstuck)?;
+        return Ok(Served::Lost);
+    }
+    Ok(served)
 }
 
 fn transmit(card: &Card, command: &[u8], buffer: &mut [u8]) -> Result<Vec<u8>, Lost> {

@@ -1,0 +1,65 @@
+//! What a validator refuses to start with.
+
+use std::fs;
+use std::path::Path;
+
+use validator::config::{Core, SyncConfig};
+
+use crate::world::fixtures;
+
+const EXAMPLE: &str = include_str!("../../core.example.toml");
+const SYNC_EXAMPLE: &str = include_str!("../../sync.example.toml");
+
+/// The example, with paths that stand from a temporary folder.
+fn core(change: impl Fn(String) -> String) -> Result<Core, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let example = EXAMPLE.replace("../fixtures", &fixtures().display().to_string());
+    let path = folder.path().join("core.toml");
+    fs::write(&path, change(example)).unwrap();
+    Core::load(&path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_examples_are_read() {
+    let core = core(|text| text).unwrap();
+    assert_eq!((core.line.name.as_str(), core.stop.name.as_str()), ("BRT 01", "Kim Mã"));
+    assert_eq!(core.deny_list.version(), 7);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sync.toml");
+    fs::write(&path, SYNC_EXAMPLE).unwrap();
+    assert_eq!(SyncConfig::load(&path).unwrap().log, folder.path().join("tap-log.db"));
+}
+
+#[test]
+fn refusals_name_the_file_the_line_and_the_remedy() {
+    let table: [(&str, &str, &str); 9] = [
+        ("device = 101", "device = 0", "core.toml:4: a device number is 1 to 16777215, not 0"),
+        ("device = 101", "devise = 101", "core.toml:4: unknown field `devise`"),
+        ("stop = 23", "stop = 24", "line 1 has no stop 24"),
+        ("frame_size = 128", "frame_size = 100", "frame_size is 64, 128 or 256, not 100"),
+        ("tariff.toml", "tarif.toml", "hanoi/tarif.toml: cannot be read"),
+        ("test-validator-keys", "test-card-keys", "unknown field `application_master`"),
+        (
+            "keys_class = \"test\"",
+            "keys_class = \"production\"",
+            "these are Test keys, and the configuration lets only",
+        ),
+        ("deny-list.toml", "tariff.toml", "hanoi/tariff.toml:"),
+        ("a2574cfc", "x2574cfc", "core.toml:"),
+    ];
+    for (from, to, expected) in table {
+        let refusal = core(|text| text.replacen(from, to, 1)).unwrap_err();
+        assert!(refusal.contains(expected), "`{expected}` is not in `{refusal}`");
+    }
+    let missing = Core::load(Path::new("nowhere/core.toml")).unwrap_err().to_string();
+    assert!(missing.starts_with("nowhere/core.toml: cannot be read"), "{missing}");
+}
+
+/// The process that has a network is told of no card key.
+#[test]
+fn the_network_process_takes_no_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sync.toml");
+    fs::write(&path, format!("keys = \"keys.toml\"\n{SYNC_EXAMPLE}")).unwrap();
+    assert!(SyncConfig::load(&path).unwrap_err().to_string().contains("sync.toml:1: unknown field `keys`"));
+}

@@ -1,0 +1,71 @@
+//! Answers that no genuine card gives: never green, never a panic, always a reason.
+
+use transit::screen::State;
+use virtual_card::field::Mutation;
+
+use crate::world::{Bus, Cards, NOW};
+
+const EXCHANGES: u32 = 7;
+const MUTATIONS_PER_EXCHANGE: u32 = 15_000;
+
+/// More than 10⁵ changed answers, over every exchange of a tap.
+#[test]
+fn a_changed_answer_is_never_green() {
+    let mut mutated = 0;
+    for exchange in 1..=EXCHANGES {
+        let mut cards = Cards::new();
+        let mut bus = Bus::with_torn_taps(101, 23, u32::MAX);
+        let mut fresh = 0;
+        for number in 0..MUTATIONS_PER_EXCHANGE {
+            let seed = u64::from(exchange) << 32 | u64::from(number);
+            let mutation: Mutation =
+                Box::new(move |at, answer| if at == exchange { mutate(answer, seed) } else { answer });
+            let at = transit::time::Moment(NOW.0 + number * 600);
+            let presented = bus.present(&mut cards, "adult", at, None, Some(mutation));
+            mutated += 1;
+            match presented.state() {
+                State::PresentAgain | State::Declined { .. } | State::Attention { .. } => {}
+                // The tap before may have been unknown and committed: then this is its one admission, four exchanges.
+                State::Accepted { recovered: true, .. } if exchange > 4 => {}
+                other => panic!("exchange {exchange}, mutation {number}: {other:?}"),
+            }
+            fresh += 1;
+            // Commits whose answers were changed are charged: take another card before the purse is empty.
+            if cards.purse("adult") < 8000 || fresh == 200 {
+                cards = Cards::new();
+                bus = Bus::with_torn_taps(101, 23, u32::MAX);
+                fresh = 0;
+            }
+        }
+    }
+    assert!(mutated >= 100_000, "{mutated}");
+}
+
+/// Another answer than the one given, whatever the seed.
+fn mutate(answer: Vec<u8>, seed: u64) -> Vec<u8> {
+    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random >> 33).unwrap() % below.max(1)
+    };
+    let mut changed = answer.clone();
+    match next(6) {
+        0 | 1 => {
+            let bit = next(changed.len() * 8);
+            changed[bit / 8] ^= 1 << (bit % 8);
+        }
+        2 => changed.truncate(next(answer.len())),
+        3 => changed.extend((0..=next(40)).map(|byte| byte as u8)),
+        4 => changed.iter_mut().for_each(|byte| *byte = next(256) as u8),
+        _ => {
+            let at = next(changed.len());
+            changed.remove(at);
+        }
+    }
+    if changed == answer {
+        changed.push(0);
+    }
+    changed
+}
