@@ -11,6 +11,7 @@
 //! | [`fixture`], [`layout`], [`test_keys`] | cards as readable files |
 //! | [`field`](mod@field) | a card in a reader's field: faults, traffic, the in-process transport |
 //! | [`vpcd`] | a card laid on the virtual reader of a PC/SC service |
+//! | [`pcscd`] | a PC/SC service of one's own, with two virtual readers |
 //!
 //! Sources named in the code: **AN12343** is NXP "MIFARE DESFire Light features and hints" rev 1.1, **AN12196** "NTAG 424
 //! DNA features and hints", **AN10922** "Symmetric key diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0
@@ -30,6 +31,7 @@ pub mod fixture;
 pub mod framing;
 mod identification;
 pub mod layout;
+pub mod pcscd;
 pub mod picc;
 mod record_files;
 mod session;

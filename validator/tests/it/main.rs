@@ -5,6 +5,8 @@ mod durability;
 mod first_tap;
 mod malformed;
 mod outbox;
+mod process;
+mod real;
 mod retap;
 mod torn;
 mod world;

@@ -45,6 +45,11 @@ impl Cards {
         Self { fixtures, pockets }
     }
 
+    /// Takes a card out of the pocket for good.
+    pub(crate) fn take(mut self, name: &str) -> Picc {
+        self.pockets.remove(name).unwrap()
+    }
+
     pub(crate) fn purse(&self, name: &str) -> i32 {
         self.fixtures[name].purse(&self.pockets[name]).unwrap()
     }

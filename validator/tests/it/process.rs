@@ -1,0 +1,142 @@
+//! `validator core` as a process of its own, behind a private pcscd with virtual readers.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use transit::screen::{Screen, State};
+use virtual_card::CardInField;
+use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
+use virtual_card::vpcd::{Event, Holder};
+
+use crate::world::fixtures;
+
+/// Long enough for a busy machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A gate: reader, service and configuration, with or without its core running.
+pub(crate) struct Gate {
+    pub(crate) pcscd: PrivatePcscd,
+    folder: TempDir,
+    core: Option<Child>,
+    screens: Option<Receiver<Screen>>,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pcscd = PrivatePcscd::start(&folder.path().join("pcscd"), None).unwrap();
+        let example = include_str!("../../core.example.toml");
+        let config = example
+            .replace("../fixtures", &fixtures().display().to_string())
+            .replace("ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", &pcscd.reader_names()[0])
+            .replace("answer_shown_ms = 1500", "answer_shown_ms = 60000");
+        fs::write(folder.path().join("core.toml"), config).unwrap();
+        Self { pcscd, folder, core: None, screens: None }
+    }
+
+    /// Starts the core and waits until it takes cards.
+    pub(crate) fn start(&mut self) {
+        self.start_with("exec \"$@\"");
+        self.wait_for("idle", |state| *state == State::Idle);
+    }
+
+    /// Starts the core from a shell that may limit it first; the script ends with `exec "$@"`.
+    pub(crate) fn start_with(&mut self, script: &str) {
+        let log = fs::File::create(self.folder.path().join("core.log")).unwrap();
+        let core = Command::new("/bin/sh")
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_validator"), "core", "--config"])
+            .arg(self.folder.path().join("core.toml"))
+            .env(SOCKET_VARIABLE, self.pcscd.socket())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.core = Some(core);
+        self.screens = Some(self.listen());
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let mut core = self.core.take().unwrap();
+        core.kill().unwrap();
+        core.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit status must be 0.
+    pub(crate) fn terminate(&mut self) {
+        let mut core = self.core.take().unwrap();
+        let killed = Command::new("kill").arg(core.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        let status = core.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.core_log());
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.folder.path().join("tap-log.db")
+    }
+
+    pub(crate) fn core_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("core.log")).unwrap()
+    }
+
+    /// Waits for a screen; other screens before it are let pass.
+    pub(crate) fn wait_for(&self, what: &str, mut is_it: impl FnMut(&State) -> bool) -> Screen {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.screens.as_ref().unwrap().recv_timeout(left) {
+                Ok(screen) if is_it(&screen.state) => return screen,
+                Ok(screen) => last = Some(screen),
+                Err(_) => panic!("no {what}; the last screen was {last:?}; {}", self.core_log()),
+            }
+        }
+    }
+
+    /// Lays a card on the reader; the events of the card come back.
+    pub(crate) fn present(&self, card: CardInField) -> (Holder, Receiver<Event>) {
+        let (sender, events) = channel();
+        let stream = TcpStream::connect(self.pcscd.address(0)).unwrap();
+        let holder = Holder::present(stream, card, move |event| {
+            let _ = sender.send(event);
+        });
+        (holder.unwrap(), events)
+    }
+
+    fn listen(&self) -> Receiver<Screen> {
+        let path = self.folder.path().join("panel.sock");
+        let deadline = Instant::now() + PATIENCE;
+        let stream = loop {
+            match UnixStream::connect(&path) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "{error}: {}", self.core_log()),
+            }
+            thread::yield_now();
+        };
+        let (sender, screens) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        screens
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if let Some(mut core) = self.core.take() {
+            let _ = core.kill();
+            let _ = core.wait();
+        }
+    }
+}
