@@ -1,1 +1,45 @@
-//! placeholder
+//! The whole system as separate real processes: a private pcscd with virtual readers, the clearing house, two
+//! validators with their uploads and screens, and somebody who holds cards.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`city`] | the processes: configured, started, cut off, killed, ended |
+//! | [`rider`] | the person who holds the cards |
+//! | [`panel`] | what a validator shows, as seen from outside |
+//! | [`morning`] | the script of a short morning: `make demo` |
+//! | [`summary`] | its figures |
+//! | [`by_hand`] | everything stays up, cards are tapped by typing their names: `make run` |
+#![forbid(unsafe_code)]
+
+pub mod by_hand;
+pub mod city;
+pub mod morning;
+pub mod panel;
+pub mod process;
+pub mod rider;
+pub mod summary;
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// A file, socket or process of the run.
+    #[error("{doing}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// Why it did not work.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program did not do what the script waits for.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl Failed {
+    /// An error of the system while `doing` something.
+    pub fn system(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::System { doing, source }
+    }
+}

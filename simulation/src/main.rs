@@ -1,2 +1,67 @@
-//! placeholder
-fn main() {}
+//! `make demo` and `make run`; wiring only.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use simulation::{by_hand, morning};
+
+/// The whole system as separate real processes, with virtual cards behind a real pcscd.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play a short morning by itself and settle it; screenshots and summary.json stay in the folder.
+    Demo {
+        #[command(flatten)]
+        place: Place,
+        /// Open no screens.
+        #[arg(long)]
+        without_screens: bool,
+    },
+    /// Keep everything up and tap cards by typing their names.
+    Run {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// Where configuration, logs, books and pictures go; emptied first.
+    #[arg(long, default_value = "target/demo")]
+    folder: PathBuf,
+    /// The cards, keys and tariff.
+    #[arg(long, default_value = "fixtures")]
+    fixtures: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let mut out = io::stdout();
+    let result = match Arguments::parse().command {
+        Command::Demo { place, without_screens } => {
+            morning::play(&place.folder, &place.fixtures, !without_screens, &mut out).and_then(|summary| {
+                writeln!(out, "\n{}\nPictures: {}", summary.to_json(), place.folder.join("screens").display())
+                    .map_err(simulation::Failed::system("telling what happened"))
+            })
+        }
+        Command::Run { place } => by_hand::run(&place.folder, &place.fixtures, io::stdin().lock(), &mut out),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            // Nothing is left to do where even standard error is gone.
+            let _ = writeln!(io::stderr(), "simulation: {error}{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -29,9 +29,9 @@ use virtual_card::{
 #[derive(Parser)]
 #[command(version, after_help = COMMANDS)]
 struct Arguments {
-    /// Where vpcd listens for a card
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    reader: SocketAddr,
+    /// Where vpcd listens for a card; may be given several times, the first is where the person stands at first
+    #[arg(long = "reader", value_name = "ADDRESS:PORT", required = true)]
+    readers: Vec<SocketAddr>,
     /// Directory of card files and their layout
     #[arg(long, value_name = "DIRECTORY")]
     cards: PathBuf,
@@ -56,6 +56,7 @@ Commands:
   present NAME lose-before N   … the field is lost before the card acts on exchange N
   present NAME lose-after N    … the field is lost after the card acted, before its answer
   present NAME hold N          … the answer to exchange N is held back
+  at N                         go to the N-th reader, from 1
   release                      let the held answer go
   remove                       take the card away
   list                         name the cards
@@ -96,8 +97,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     std::thread::spawn(move || read_lines(&lines));
     let hand = Duration::from_millis(arguments.hand_ms);
     let patience = Duration::from_millis(arguments.patience_ms);
-    let mut person =
-        Person { reader: arguments.reader, hand, patience, slots, holding: None, presentations: 0, inputs };
+    let mut person = Person {
+        readers: arguments.readers.clone(),
+        at: 0,
+        hand,
+        patience,
+        slots,
+        holding: None,
+        presentations: 0,
+        inputs,
+    };
     person.play(&received)?;
     Ok(())
 }
@@ -166,7 +175,9 @@ enum Output<'a> {
 
 /// Who holds the cards.
 struct Person {
-    reader: SocketAddr,
+    readers: Vec<SocketAddr>,
+    /// Which of them the person stands at.
+    at: usize,
     hand: Duration,
     patience: Duration,
     slots: BTreeMap<String, Slot>,
@@ -233,6 +244,13 @@ impl Person {
                     None => Ok(Err("give lose-before, lose-after or hold, and a number from 1".to_owned())),
                 }
             }
+            ["at", number] => Ok(match number.parse().ok().and_then(|number: usize| number.checked_sub(1)) {
+                Some(at) if at < self.readers.len() => {
+                    self.at = at;
+                    Ok(())
+                }
+                _ => Err(format!("there are readers 1 to {}", self.readers.len())),
+            }),
             ["release"] => Ok(match &self.holding {
                 Some(held) => {
                     held.holder.release();
@@ -258,9 +276,10 @@ impl Person {
             return Ok(Err(in_field(&held.name)));
         }
         let Some(slot) = self.slots.get_mut(name) else { return Ok(Err(unknown(name))) };
-        let stream = match TcpStream::connect(self.reader) {
+        let reader = self.readers[self.at];
+        let stream = match TcpStream::connect(reader) {
             Ok(stream) => stream,
-            Err(error) => return Ok(Err(format!("no reader listens on {}: {error}", self.reader))),
+            Err(error) => return Ok(Err(format!("no reader listens on {reader}: {error}"))),
         };
         let Some(card) = slot.card.take() else { return Ok(Err(in_field(name))) };
         say(&Output::Presented { card: name, uid: hex::encode_upper(card.identity().uid) })?;

@@ -161,7 +161,7 @@ proptest! {
     fn records_of_our_version_survive(mut bytes in proptest::array::uniform32(any::<u8>()).prop_flat_map(|head| {
         proptest::collection::vec(any::<u8>(), 28).prop_map(move |tail| [head.to_vec(), tail].concat())
     })) {
-        bytes[0] = 0x10 | bytes[0] % 5;
+        bytes[0] = 0x10 | (bytes[0] % 5);
         bytes[59] &= 0xF0;
         if let Ok(record) = Record::decode(&bytes) {
             prop_assert_eq!(record.encode().map(|bytes| bytes.to_vec()), Ok(canonical(&bytes)));

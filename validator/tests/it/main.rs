@@ -1,4 +1,11 @@
 //! Tests of the validator: the engine and its log against the virtual card, and the whole process behind a real pcscd.
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::wildcard_enum_match_arm,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails here says where"
+)]
 
 mod config;
 mod durability;

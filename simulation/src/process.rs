@@ -1,0 +1,87 @@
+//! Programs of this workspace as child processes that end with the run.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::Failed;
+
+/// A program that runs beside the others; its standard error goes to a file. It is killed when this value goes.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Program {
+    /// Starts a program. `log` takes its standard error, anew each time.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(name: &str, log: &Path, command: &mut Command) -> Result<Self, Failed> {
+        let doing = || format!("starting {name} (log: {})", log.display());
+        let file = File::options().create(true).append(true).open(log).map_err(Failed::system(doing()))?;
+        let child = command.stderr(Stdio::from(file)).spawn().map_err(Failed::system(doing()))?;
+        Ok(Self { name: name.to_owned(), log: log.to_owned(), child })
+    }
+
+    /// Its process.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// SIGKILL, as when the power goes.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill(mut self) -> Result<(), Failed> {
+        self.child.kill().and_then(|()| self.child.wait()).map_err(Failed::system(format!("killing {}", self.name)))?;
+        Ok(())
+    }
+
+    /// SIGTERM; the program must end by itself with status 0.
+    ///
+    /// # Errors
+    /// It does not end well.
+    pub fn terminate(mut self) -> Result<(), Failed> {
+        let status = terminate(&mut self.child).map_err(Failed::system(format!("ending {}", self.name)))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failed::Unexpected(format!("{} ended with {status}; see {}", self.name, self.log.display())))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A program that has ended already cannot be killed, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn terminate(child: &mut Child) -> io::Result<ExitStatus> {
+    Command::new("kill").arg(child.id().to_string()).status()?;
+    child.wait()
+}
+
+/// The folder of the built programs: that of the running one, or the one above for a test.
+///
+/// # Errors
+/// The running program has no path, or a `needed` program is not beside it: build the workspace first.
+pub fn programs(needed: &[&str]) -> Result<PathBuf, Failed> {
+    let own = std::env::current_exe().map_err(Failed::system("finding the built programs"))?;
+    let mut folder = own.parent().unwrap_or(Path::new("/"));
+    if folder.file_name().is_some_and(|name| name == "deps") {
+        folder = folder.parent().unwrap_or(folder);
+    }
+    for name in needed {
+        if !folder.join(name).exists() {
+            let message = format!("{name} is not in {}: run `cargo build --workspace --bins` first", folder.display());
+            return Err(Failed::Unexpected(message));
+        }
+    }
+    Ok(folder.to_owned())
+}
