@@ -1,0 +1,37 @@
+# Chạm: the project's commands. `make demo` and `make test` are the two that the README names.
+#
+# Everything that a fresh Debian 12 machine with a Rust toolchain lacks is installed by `make setup`, which the
+# others run first (apt, as root or through sudo; nothing is installed where nothing is missing).
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: help setup build demo run test bench deny
+
+help: ## tell what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the system packages that are missing
+	@./setup.sh
+
+build: setup ## build every program
+	$(CARGO) build --locked --workspace --bins
+
+demo: build ## play a short morning through separate real processes, settle it, print the statement
+	$(CARGO) run --locked --quiet -p simulation -- demo
+
+run: build ## keep the same programs up; tap cards by typing their names
+	$(CARGO) run --locked --quiet -p simulation -- run --folder target/run
+
+test: setup ## everything: format, lints, tests through the real pcscd, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --workspace
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+bench: setup ## criterion benches, then the tap-budget figures (target/bench/figures.json)
+	$(CARGO) bench --locked -p benches
+	$(CARGO) run --locked --quiet --release -p benches --bin figures
+
+deny: ## licences, advisories and sources of every dependency (needs cargo-deny)
+	$(CARGO) deny --locked check

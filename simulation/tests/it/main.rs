@@ -1,0 +1,6 @@
+//! Checks of the whole: the arrows between the crates, the documents, and a short morning through real processes.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+mod arrows;
+mod documents;
+mod morning;
