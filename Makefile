@@ -5,6 +5,8 @@
 
 SHELL := /bin/bash
 CARGO ?= cargo
+# The programs are run as they were built together: `cargo run -p` would build some of them again with other features.
+PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help setup build demo run test bench deny
 
@@ -18,10 +20,10 @@ build: setup ## build every program
 	$(CARGO) build --locked --workspace --bins
 
 demo: build ## play a short morning through separate real processes, settle it, print the statement
-	$(CARGO) run --locked --quiet -p simulation -- demo
+	$(PROGRAMS)/simulation demo
 
 run: build ## keep the same programs up; tap cards by typing their names
-	$(CARGO) run --locked --quiet -p simulation -- run --folder target/run
+	$(PROGRAMS)/simulation run --folder target/run
 
 test: setup ## everything: format, lints, tests through the real pcscd, documentation
 	$(CARGO) fmt --all --check
