@@ -68,6 +68,8 @@ pub struct Limits {
     pub flush_after_idle_ms: u64,
     /// Torn taps of one card within a day before it is declined.
     pub torn_taps_per_card: u32,
+    /// Torn taps of all cards within a day from which on each further one raises an alarm in the journal.
+    pub torn_taps_alarm: u32,
     /// Older records read as evidence after an accepted tap, 0 to 2.
     pub older_records: u8,
 }
@@ -80,6 +82,7 @@ impl Default for Limits {
             answer_shown_ms: 1500,
             flush_after_idle_ms: 400,
             torn_taps_per_card: 8,
+            torn_taps_alarm: 50,
             older_records: 2,
         }
     }

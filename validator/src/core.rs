@@ -257,6 +257,10 @@ impl Validator {
     fn answer(&mut self, answer: &Answer<Field>, since: Instant, at: Moment) {
         let elapsed_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         let tap = answer.tap.map(|tap| tap.to_string());
+        let torn_taps = self.engine.log().map_or(0, |log| log.torn_taps_of_all(at));
+        if answer.state == State::PresentAgain && torn_taps >= self.limits.torn_taps_alarm {
+            tracing::error!(torn_taps, "alarm: too many taps are torn at this validator");
+        }
         tracing::info!(tap, elapsed_us, exchanges = answer.exchanges, answer = ?answer.state, "tap");
         let shown = match answer.state {
             State::PresentAgain => PRESENT_AGAIN_SHOWN,

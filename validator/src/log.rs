@@ -164,6 +164,12 @@ impl TapLog {
         u32::try_from(torn).unwrap_or(u32::MAX)
     }
 
+    /// How many taps of any card were torn in the day before `at`.
+    pub fn torn_taps_of_all(&self, at: Moment) -> u32 {
+        let torn = self.torn_taps.values().flatten().filter(|time| recent(**time, at)).count();
+        u32::try_from(torn).unwrap_or(u32::MAX)
+    }
+
     /// Records the intent of a tap, sealed as unknown: durable (fsync) when the answer comes. Its name must be
     /// [`TapLog::next_id`].
     pub fn intend(&mut self, tap: &Tap) -> Pending {
