@@ -1,0 +1,93 @@
+//! The program itself: what it prints, and how it ends.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use transit::sync::TAPS_PATH;
+
+use crate::support::{Card, City, MORNING, Validator, body};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_clearing-house"))
+}
+
+fn run(city: &City, arguments: &[&str]) -> (i32, String, String) {
+    let output: Output = program().args(arguments).arg("--config").arg(city.config_path()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn settles_verifies_and_counts() {
+    let mut city = City::new();
+    city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);
+    // The program has the machine's clock, so that the day may have begun or not: a day long past has.
+    let settle = ["settle", "--service-day", "2020-01-01", "--json"];
+    let first = run(&city, &settle);
+    assert_eq!((first.0, &first), (0, &run(&city, &settle)));
+    let json: serde_json::Value = serde_json::from_str(&first.1).unwrap();
+    assert_eq!(json["service_day"], "2020-01-01");
+    assert_eq!(json["statements"][0]["statement"]["header"]["operator_name"], "Hà Nội BRT");
+
+    let (code, text, _) = run(&city, &["verify"]);
+    assert_eq!((code, &*text), (0, "Sound: 1 taps (1 proven by their cards), 1 entries, 2 statements\n"));
+    let (code, text, _) = run(&city, &["status", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["taps"], &json["balances_minor"]["operator:1:payable"]), (0, &1.into(), &8_000.into()));
+    assert_eq!(run(&city, &["status"]).0, 0);
+}
+
+#[test]
+fn ends_with_1_where_the_books_are_wrong() {
+    let mut city = City::new();
+    city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);
+    run(&city, &["settle", "--service-day", "2020-01-01"]);
+    let sql = "DROP TRIGGER statement_update; UPDATE statement SET bytes = x'00' WHERE operator = 2;";
+    city.sql().execute_batch(sql).unwrap();
+    let (code, text, _) = run(&city, &["verify"]);
+    assert_eq!(code, 1);
+    assert!(text.starts_with("WRONG: statement of 2020-01-01 for operator 2"), "{text}");
+    assert_eq!(run(&city, &["settle", "--service-day", "2020-01-01"]).0, 1);
+}
+
+#[test]
+fn ends_with_2_where_the_call_is_wrong() {
+    let city = City::new();
+    let (code, _, error) = run(&city, &["settle", "--service-day", "2179-01-01"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("service day 2179-01-01 has not begun"), "{error}");
+    let (code, _, error) = run(&city, &["settle", "--service-day", "tomorrow"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("`tomorrow` is no service day; write a date"), "{error}");
+    let output = program().args(["status", "--config", "none.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("clearing-house: none.toml: cannot be read"), "{error}");
+}
+
+#[test]
+fn serves_until_it_is_told_to_stop() {
+    let mut city = City::new();
+    let mut server = program()
+        .args(["serve", "--config"])
+        .arg(city.config_path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let base = line.strip_prefix("listening on ").unwrap().trim_end().to_owned();
+    let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let status = runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.post(format!("{base}{TAPS_PATH}")).body(body(&[tap])).send().await.unwrap().status()
+    });
+    assert_eq!(status, 200);
+    let told = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert_eq!(city.balance("operator:1:payable"), 8_000);
+    city.verify();
+}

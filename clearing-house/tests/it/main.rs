@@ -1,0 +1,12 @@
+//! The clearing house from its edges: bytes in, verdicts, money, statements and the audit out.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+mod command_line;
+mod configuration;
+mod evidence;
+mod http;
+mod ingest;
+mod properties;
+mod settle;
+mod support;
+mod verify;

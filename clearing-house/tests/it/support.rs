@@ -1,0 +1,340 @@
+//! A small city: cards, validators and a clearing house in a temporary folder.
+//!
+//! The cards' Transaction MACs are computed here from `aes` and `cmac` alone, so that a mistake of `card-crypto` does
+//! not cancel itself out.
+
+use std::path::{Path, PathBuf};
+
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use clearing_house::{ClearingHouse, Config};
+use cmac::{Cmac, Mac};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use transit::card::{ISSUER_LEN, Issuer, Product, Profile, RECORD_LEN, Record, RecordKind};
+use transit::fare::{Accept, Boarding, CardView, Decision, decide};
+use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber, TapId};
+use transit::money::{Amount, Balance};
+use transit::sync::{Acknowledgement, Verdict};
+use transit::tap::{CHAIN_START, Outcome, Reason, SealedTap, Tap, TransactionMac};
+use transit::tariff::Tariff;
+use transit::time::{Moment, ServiceDay};
+
+pub(crate) const TOKEN_KEY: [u8; 16] = [0x11; 16];
+pub(crate) const TRANSACTION_MAC_KEY: [u8; 16] = [0x22; 16];
+
+pub(crate) const TARIFF: &str = r#"
+version = 1
+time_zone = "Asia/Ho_Chi_Minh"
+service_day_starts_at = "04:00"
+pass_back_window_s = 300
+free_profiles = ["sixty_plus"]
+currency = { code = "VND", minor_digits = 0, sign = "₫" }
+[[line]]
+number = 1
+name = "BRT 01"
+flat_fare_minor = 8000
+stop = [{ number = 1, name = "Yên Nghĩa", gtfs_stop_id = "S1" }, { number = 2, name = "Ba La", gtfs_stop_id = "S2" }]
+"#;
+
+/// Monday 2026-11-23, 08:00 in Hanoi.
+pub(crate) const MORNING: Moment = Moment(1_795_395_600);
+/// One day in seconds.
+pub(crate) const DAY_S: u32 = 86_400;
+
+pub(crate) fn monday() -> ServiceDay {
+    "2026-11-23".parse().unwrap()
+}
+
+pub(crate) fn tuesday() -> ServiceDay {
+    "2026-11-24".parse().unwrap()
+}
+
+pub(crate) fn later(seconds: u32) -> Moment {
+    Moment(MORNING.0 + seconds)
+}
+
+pub(crate) fn tariff() -> Tariff {
+    Tariff::parse(Path::new("tariff.toml"), TARIFF).unwrap()
+}
+
+/// A clearing house in a folder of its own.
+pub(crate) struct City {
+    pub(crate) folder: TempDir,
+    pub(crate) clearing_house: ClearingHouse,
+}
+
+impl City {
+    pub(crate) fn new() -> Self {
+        Self::with_policy("enforce")
+    }
+
+    pub(crate) fn with_policy(policy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_config(folder.path(), policy);
+        let clearing_house = ClearingHouse::open(Config::read(&path).unwrap()).unwrap();
+        Self { folder, clearing_house }
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.folder.path().join("clearing-house.toml")
+    }
+
+    /// A second connection to the books, for looking at them and for tampering.
+    pub(crate) fn sql(&self) -> Connection {
+        Connection::open(self.folder.path().join("books.sqlite")).unwrap()
+    }
+
+    pub(crate) fn upload_at(&mut self, taps: &[SealedTap], at: Moment) -> Acknowledgement {
+        self.upload_bytes(&body(taps), at)
+    }
+
+    pub(crate) fn upload(&mut self, taps: &[SealedTap]) -> Acknowledgement {
+        self.upload_at(taps, later(3_600))
+    }
+
+    pub(crate) fn upload_bytes(&mut self, body: &[u8], at: Moment) -> Acknowledgement {
+        serde_json::from_str(&self.clearing_house.receive(body, at).unwrap().text).unwrap()
+    }
+
+    pub(crate) fn balance(&mut self, account: &str) -> i64 {
+        self.clearing_house.status().unwrap().balances_minor.get(account).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn verify(&mut self) {
+        let verification = self.clearing_house.verify();
+        assert_eq!(verification.wrong, None);
+    }
+}
+
+pub(crate) fn write_config(folder: &Path, policy: &str) -> PathBuf {
+    std::fs::write(folder.join("tariff.toml"), TARIFF).unwrap();
+    let keys = format!(
+        "class = \"test\"\ntoken = \"{}\"\ntransaction_mac = \"{}\"\nsigning_seed = \"{}\"\n",
+        hex::encode(TOKEN_KEY),
+        hex::encode(TRANSACTION_MAC_KEY),
+        hex::encode([0x33; 32])
+    );
+    std::fs::write(folder.join("keys.toml"), keys).unwrap();
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\ndatabase = \"books.sqlite\"\ntariff = \"tariff.toml\"\nkeys = \"keys.toml\"\n\
+         keys_class = \"test\"\ntransaction_mac_policy = \"{policy}\"\n\
+         [[operator]]\nnumber = 1\nname = \"Hà Nội BRT\"\n[[operator]]\nnumber = 2\nname = \"Transerco\"\n\
+         [[device]]\nnumber = 1\noperator = 1\n[[device]]\nnumber = 2\noperator = 1\n\
+         [[device]]\nnumber = 3\noperator = 2\n"
+    );
+    let path = folder.join("clearing-house.toml");
+    std::fs::write(&path, config).unwrap();
+    path
+}
+
+pub(crate) fn body(taps: &[SealedTap]) -> Vec<u8> {
+    taps.iter().flat_map(|tap| *tap.as_bytes()).collect()
+}
+
+pub(crate) fn verdicts(acknowledgement: &Acknowledgement) -> Vec<Verdict> {
+    acknowledgement.taps.iter().map(|tap| tap.verdict).collect()
+}
+
+/// A validator with its log.
+#[derive(Clone)]
+pub(crate) struct Validator {
+    pub(crate) operator: OperatorId,
+    pub(crate) next: TapId,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Validator {
+    pub(crate) fn new(device: u32, operator: u16) -> Self {
+        let next = TapId { device: DeviceId::new(device).unwrap(), epoch: 1, sequence: 1 };
+        Self { operator: OperatorId(operator), next, hash: CHAIN_START }
+    }
+
+    /// Seals `tap` at the end of the log.
+    pub(crate) fn seal(&mut self, tap: &Tap) -> SealedTap {
+        assert_eq!(tap.id, self.next);
+        let sealed = tap.seal(&self.hash).unwrap();
+        self.hash = sealed.hash();
+        self.next.sequence += 1;
+        sealed
+    }
+
+    pub(crate) fn blank(&self, card: &Card, at: Moment) -> Tap {
+        Tap {
+            id: self.next,
+            at,
+            operator: self.operator,
+            line: LineNumber(1),
+            stop: StopNumber(1),
+            tariff_version: 1,
+            deny_list_version: 0,
+            card: card.token(),
+            outcome: Outcome::Void,
+            fare: Amount::ZERO,
+            debited: None,
+            transaction_mac: None,
+            record_read: Some(card.record.encode().unwrap()),
+            issuer_read: card.issuer.map(|issuer| issuer.encode()),
+            record_written: None,
+        }
+    }
+
+    /// A tap that its card would take, before anything is sent to the card.
+    pub(crate) fn intend(&self, card: &Card, at: Moment) -> (Tap, Accept) {
+        let view = CardView { record: card.record, issuer: card.issuer, denied: false };
+        let boarding = Boarding { tap: self.next, line: LineNumber(1), stop: StopNumber(1), at };
+        let Decision::Accept(accept) = decide(&view, &tariff(), &boarding) else {
+            panic!("the card is not admitted");
+        };
+        let tap = Tap {
+            fare: accept.fare,
+            debited: (accept.fare > Amount::ZERO).then_some(accept.fare),
+            record_written: Some(accept.record.encode().unwrap()),
+            ..self.blank(card, at)
+        };
+        (tap, accept)
+    }
+
+    pub(crate) fn done(&mut self, card: &mut Card, at: Moment) -> SealedTap {
+        let (tap, accept) = self.intend(card, at);
+        card.record = accept.record;
+        let tap = card.prove(Tap { outcome: Outcome::Done, ..tap });
+        self.seal(&tap)
+    }
+
+    /// A tap whose commit answer is lost; the card may have `committed`.
+    pub(crate) fn unknown(&mut self, card: &mut Card, at: Moment, committed: bool) -> SealedTap {
+        let (tap, accept) = self.intend(card, at);
+        if committed {
+            card.record = accept.record;
+            card.counter += 1;
+        }
+        self.seal(&Tap { outcome: Outcome::Unknown, ..tap })
+    }
+
+    pub(crate) fn declined(&mut self, card: &Card, at: Moment) -> SealedTap {
+        let fare = Amount::from(8_000);
+        let tap = Tap { outcome: Outcome::Declined(Reason::NotEnough), fare, ..self.blank(card, at) };
+        self.seal(&tap)
+    }
+
+    /// A later look at the card that says `outcome` of an unknown tap.
+    pub(crate) fn look(&mut self, card: &Card, at: Moment, outcome: Outcome) -> SealedTap {
+        let tap = Tap { outcome, ..self.blank(card, at) };
+        self.seal(&tap)
+    }
+}
+
+/// A card.
+#[derive(Clone)]
+pub(crate) struct Card {
+    pub(crate) uid: [u8; 7],
+    pub(crate) record: Record,
+    pub(crate) issuer: Option<Issuer>,
+    pub(crate) counter: u32,
+}
+
+impl Card {
+    pub(crate) fn new(number: u8, balance: i64) -> Self {
+        let record = Record {
+            kind: RecordKind::Issued,
+            card_sequence: 1,
+            tap: None,
+            previous: None,
+            time: Moment(MORNING.0 - 30 * DAY_S),
+            line: LineNumber(0),
+            stop: StopNumber(0),
+            amount: Amount::ZERO,
+            balance_after: Balance::from_minor(balance),
+            has_pass: false,
+            has_profile: false,
+            profile: Profile::Ordinary,
+            carried: Default::default(),
+            recovered: false,
+        };
+        Self { uid: [4, 1, 2, 3, 4, 5, number], record, issuer: None, counter: 0 }
+    }
+
+    pub(crate) fn sixty_plus(number: u8) -> Self {
+        let issuer = Issuer {
+            profile: Profile::SixtyPlus,
+            profile_valid_until: ServiceDay(20_000),
+            products: [Product::NONE; 5],
+        };
+        let mut card = Self { issuer: Some(issuer), ..Self::new(number, 0) };
+        (card.record.has_profile, card.record.profile) = (true, Profile::SixtyPlus);
+        card
+    }
+
+    pub(crate) fn token(&self) -> CardToken {
+        let mut block = [0; 16];
+        block[..7].copy_from_slice(&self.uid);
+        encrypt(&TOKEN_KEY, &mut block);
+        CardToken(block)
+    }
+
+    /// The tap with the Transaction MAC that this card answers its commit with.
+    pub(crate) fn prove(&mut self, tap: Tap) -> Tap {
+        self.counter += 1;
+        let value = transaction_mac(&self.uid, self.counter, &tap);
+        Tap { transaction_mac: Some(TransactionMac { counter: self.counter, value }), ..tap }
+    }
+}
+
+/// NXP MF2DL(H)x0 data sheet rev 3.3, section 10.3: every command with its parameters and its data, each filled with
+/// zeros to whole blocks, under a session key of counter and UID; the MAC is every second byte of the CMAC.
+fn transaction_mac(uid: &[u8; 7], counter: u32, tap: &Tap) -> [u8; 8] {
+    let mut input = Vec::new();
+    let mut item = |header: &[u8], data: &[u8]| {
+        for part in [header, data] {
+            input.extend_from_slice(part);
+            input.resize(input.len().next_multiple_of(16), 0);
+        }
+    };
+    let record_read: [u8; RECORD_LEN] = tap.record_read.unwrap();
+    item(&[0xBB, 3, 0, 0, 0, 1, 0, 0], &record_read);
+    if let Some(issuer) = tap.issuer_read {
+        let issuer: [u8; ISSUER_LEN] = issuer;
+        item(&[0xBD, 1, 0, 0, 0, 64, 0, 0], &issuer);
+    }
+    if let Some(amount) = tap.debited {
+        item(&[&[0xDC, 2][..], &amount.card_minor().unwrap().to_le_bytes()].concat(), &[]);
+    }
+    item(&[0x3B, 3, 0, 0, 0, 60, 0, 0], &tap.record_written.unwrap());
+
+    let card_key = diversified(&TRANSACTION_MAC_KEY, &[&uid[..], b"\x01NH\x0FCHAM"].concat());
+    let vector = [&[0x5A, 0, 1, 0, 0x80][..], &counter.to_le_bytes(), uid].concat();
+    let long = cmac(&cmac(&card_key, &vector), &input);
+    std::array::from_fn(|index| long[2 * index + 1])
+}
+
+/// NXP AN10922 rev 2.2, section 2.2, for an input of 15 bytes: two blocks, the second all padding, under subkey K2.
+fn diversified(master: &[u8; 16], input: &[u8]) -> [u8; 16] {
+    assert_eq!(input.len(), 15);
+    let mut block = [0; 16];
+    block[0] = 1;
+    block[1..].copy_from_slice(input);
+    encrypt(master, &mut block);
+    let mut subkey = [0; 16];
+    encrypt(master, &mut subkey);
+    for _ in 0..2 {
+        let value = u128::from_be_bytes(subkey);
+        subkey = ((value << 1) ^ ((value >> 127) * 0x87)).to_be_bytes();
+    }
+    block[0] ^= 0x80;
+    for (byte, other) in block.iter_mut().zip(subkey) {
+        *byte ^= other;
+    }
+    encrypt(master, &mut block);
+    block
+}
+
+fn cmac(key: &[u8; 16], message: &[u8]) -> [u8; 16] {
+    let mut mac = <Cmac<Aes128> as KeyInit>::new(key.into());
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+fn encrypt(key: &[u8; 16], block: &mut [u8; 16]) {
+    Aes128::new(key.into()).encrypt_block(block.into());
+}
