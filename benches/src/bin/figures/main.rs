@@ -1,0 +1,100 @@
+//! Measures what a tap costs, writes `figures.json` into the folder `bench` of cargo's target directory and prints a
+//! table.
+//!
+//! Ends with 1 when a bound is missed and with 2 when something could not be measured. Linux only. Parts that must be
+//! watched from outside run as children of this program, as its subcommands.
+
+#![forbid(unsafe_code)]
+
+mod figure;
+mod fsyncs;
+mod host_time;
+mod instructions;
+mod stack;
+mod taps;
+mod tools;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use benches::{Failure, bus::output_folder};
+use clap::{Parser, Subcommand};
+
+use crate::figure::{Figure, print_table, write_json};
+
+/// Measures what a tap costs.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What a child does, watched by this program.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Purse taps of the engine on a log in this folder, without a pause.
+    Taps {
+        #[arg(long)]
+        count: u32,
+        #[arg(long)]
+        log_folder: PathBuf,
+    },
+    /// The card cryptography of purse taps; prints 1 where the processor has AES instructions, 0 elsewhere.
+    Dialogues {
+        #[arg(long)]
+        count: u32,
+    },
+    /// Purse taps through the PC/SC service of the environment; prints the milliseconds of each as a JSON array.
+    Stack {
+        #[arg(long)]
+        count: u32,
+        /// The exact PC/SC name of the reader.
+        #[arg(long)]
+        reader: String,
+        /// Where a card is laid on it.
+        #[arg(long)]
+        address: std::net::SocketAddr,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().part {
+        None => measure_all(),
+        Some(Part::Taps { count, log_folder }) => fsyncs::make_taps(count, &log_folder).map(|()| true),
+        Some(Part::Dialogues { count }) => instructions::hold_dialogues(count).map(|()| true),
+        Some(Part::Stack { count, reader, address }) => stack::tap_through(count, &reader, address).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => {
+            // Where not even this can be written, the exit code says it.
+            let _ = writeln!(io::stderr(), "figures: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether every figure is within its bound.
+fn measure_all() -> Result<bool, Failure> {
+    let output = output_folder();
+    fs::create_dir_all(&output)?;
+    let host_us = host_time::host_us_per_tap()?;
+    let mut figures = taps::counts_and_model(host_us)?;
+    figures.push(fsyncs::measure(&output)?);
+    figures.push(Figure::unbounded("host_us_per_tap", host_us));
+    figures.extend(instructions::measure(&output)?);
+    figures.push(stack::measure(&output)?);
+
+    let path = output.join("figures.json");
+    write_json(&path, &figures)?;
+    let mut stdout = io::stdout().lock();
+    print_table(&mut stdout, &figures)?;
+    writeln!(stdout, "written to {}", path.canonicalize()?.display())?;
+    Ok(figures.iter().all(Figure::is_within_bound))
+}
