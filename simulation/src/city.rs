@@ -316,6 +316,11 @@ log = "tap-log.db"
 panel_socket = "panel.sock"
 link_socket = "link.sock"
 clearing_house_public_key = "{CLEARING_HOUSE_KEY}"
+
+# A shared machine may stall for longer than a validator would put up with.
+[limits]
+exchange_deadline_ms = 2000
+intent_deadline_ms = 5000
 "#
     )
 }

@@ -27,6 +27,9 @@ pub struct Rider {
 
 /// pcscd looks at a virtual reader every 400 ms: a card must be away for two looks, or the next one counts as the same.
 pub const HAND_BACK: Duration = Duration::from_millis(900);
+/// How long a person waits before trying again, and how often.
+const NOTHING_HAPPENS: Duration = Duration::from_secs(4);
+const PRESENTATIONS: u32 = 3;
 
 impl Rider {
     /// A person with every card of `fixtures`, who can go to any of these readers.
@@ -61,11 +64,19 @@ impl Rider {
     /// # Errors
     /// The card cannot be presented.
     pub fn present(&mut self, gate: usize, card: &str, fault: &str) -> Result<(), Failed> {
-        thread::sleep(HAND_BACK.saturating_sub(self.away_since[gate].elapsed()));
         self.at = gate;
         self.order(&format!("at {}", gate + 1))?;
-        self.order(&format!("present {card} {fault}"))?;
-        self.wait_for("presented").map(|_| ())
+        for _ in 0..PRESENTATIONS {
+            thread::sleep(HAND_BACK.saturating_sub(self.away_since[gate].elapsed()));
+            self.order(&format!("present {card} {fault}"))?;
+            self.wait_for("presented", PATIENCE)?;
+            // A reader that was not looking when the last card left takes this one for it: like anybody, try again.
+            if self.wait_for("exchange", NOTHING_HAPPENS).is_ok() {
+                return Ok(());
+            }
+            self.remove()?;
+        }
+        Err(Failed::Unexpected(format!("the reader does not notice {card}")))
     }
 
     /// Takes the card away.
@@ -74,7 +85,7 @@ impl Rider {
     /// The program does not do it.
     pub fn remove(&mut self) -> Result<(), Failed> {
         self.order("remove")?;
-        self.wait_for("removed")?;
+        self.wait_for("removed", PATIENCE)?;
         self.away_since[self.at] = Instant::now();
         Ok(())
     }
@@ -84,7 +95,7 @@ impl Rider {
     /// # Errors
     /// It does not.
     pub fn wait_until_lost(&mut self) -> Result<(), Failed> {
-        self.wait_for("removed")?;
+        self.wait_for("removed", PATIENCE)?;
         self.away_since[self.at] = Instant::now();
         Ok(())
     }
@@ -94,7 +105,7 @@ impl Rider {
     /// # Errors
     /// It does not.
     pub fn wait_until_holding(&mut self) -> Result<(), Failed> {
-        self.wait_for("holding").map(|_| ())
+        self.wait_for("holding", PATIENCE).map(|_| ())
     }
 
     /// The purse of a card, in minor units; a foreign card has none.
@@ -103,7 +114,7 @@ impl Rider {
     /// There is no such card.
     pub fn purse_minor(&mut self, card: &str) -> Result<Option<i64>, Failed> {
         self.order(&format!("state {card}"))?;
-        Ok(self.wait_for("state")?["purse"].as_i64())
+        Ok(self.wait_for("state", PATIENCE)?["purse"].as_i64())
     }
 
     /// The names of the cards.
@@ -116,7 +127,7 @@ impl Rider {
         // The list has no end mark: the answer to the next order is one.
         self.order("state foreign")?;
         loop {
-            let event = self.next("the list of cards")?;
+            let event = self.next("the list of cards", PATIENCE)?;
             match (event["event"].as_str(), event["card"].as_str()) {
                 (Some("card"), Some(name)) => names.push(name.to_owned()),
                 (Some("state" | "error"), _) => return Ok(names),
@@ -141,9 +152,10 @@ impl Rider {
         writeln!(self.orders, "{order}").map_err(Failed::system(format!("telling virtual-card to {order}")))
     }
 
-    fn wait_for(&mut self, event: &str) -> Result<Value, Failed> {
+    fn wait_for(&mut self, event: &str, patience: Duration) -> Result<Value, Failed> {
+        let deadline = Instant::now() + patience;
         loop {
-            let next = self.next(event)?;
+            let next = self.next(event, deadline.saturating_duration_since(Instant::now()))?;
             match next["event"].as_str() {
                 Some(name) if name == event => return Ok(next),
                 Some("error") => return Err(Failed::Unexpected(format!("virtual-card: {}", next["message"]))),
@@ -152,9 +164,9 @@ impl Rider {
         }
     }
 
-    fn next(&mut self, what: &str) -> Result<Value, Failed> {
+    fn next(&mut self, what: &str, patience: Duration) -> Result<Value, Failed> {
         self.events
-            .recv_timeout(PATIENCE)
+            .recv_timeout(patience)
             .map_err(|_| Failed::Unexpected(format!("virtual-card tells nothing of {what}")))
     }
 }

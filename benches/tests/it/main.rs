@@ -1,7 +1,5 @@
 //! The radio model, and the figures that are counts.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-#![forbid(unsafe_code)]
-
 mod counts;
 mod rf_model;

@@ -1,27 +1,22 @@
 //! The whole way through a real pcscd: reader, core process, log, screen.
 
 use std::process::Command;
-use std::time::Duration;
 
 use transit::screen::{OutOfServiceReason, Screen, State};
 use validator::status::Status;
 use virtual_card::vpcd::Event;
-use virtual_card::{CardInField, Fault, Picc};
+use virtual_card::{Fault, Picc};
 
-use crate::process::Gate;
+use crate::process::{Gate, TWO_LOOKS};
 use crate::world::Cards;
-
-/// pcscd looks for cards every 400 ms: a card must be away for two looks before the next one counts as another.
-/// It is not a race that is waited out but the reader's own period, as a rider's hand is slower than a gate's reader.
-const TWO_LOOKS: Duration = Duration::from_millis(900);
 
 fn accepted(state: &State) -> bool {
     matches!(state, State::Accepted { .. })
 }
 
 /// Lays the card on the reader until the screen shows what is waited for, then takes it away for two looks.
-fn tap(gate: &Gate, card: CardInField, what: &str, is_it: impl FnMut(&State) -> bool) -> (Picc, Screen) {
-    let (holder, _events) = gate.present(card);
+fn tap(gate: &Gate, card: Picc, what: &str, is_it: impl FnMut(&State) -> bool) -> (Picc, Screen) {
+    let (holder, _events) = gate.present(card, None);
     let screen = gate.wait_for(what, is_it);
     let card = holder.remove().unwrap();
     std::thread::park_timeout(TWO_LOOKS);
@@ -32,7 +27,7 @@ fn tap(gate: &Gate, card: CardInField, what: &str, is_it: impl FnMut(&State) -> 
 fn a_tap_through_pcscd_is_accepted_and_sigterm_ends_the_core() {
     let mut gate = Gate::new();
     gate.start();
-    let (card, screen) = tap(&gate, CardInField::new(Cards::new().take("adult")), "green", accepted);
+    let (card, screen) = tap(&gate, Cards::new().take("adult"), "green", accepted);
     assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(42_000));
     let figures = screen.tap.unwrap();
     assert_eq!((figures.exchanges, figures.tap.as_deref()), (7, Some("101-1-1")));
@@ -46,8 +41,7 @@ fn a_tap_through_pcscd_is_accepted_and_sigterm_ends_the_core() {
 fn a_core_killed_while_the_card_holds_its_commit_admits_once_after_the_restart() {
     let mut gate = Gate::new();
     gate.start();
-    let field = CardInField::new(Cards::new().take("adult")).with_fault(Fault::Hold(7));
-    let (holder, events) = gate.present(field);
+    let (holder, events) = gate.present(Cards::new().take("adult"), Some(Fault::Hold(7)));
     while !matches!(events.recv().unwrap(), Event::Holding { number: 7 }) {}
     gate.kill();
     let card = holder.remove().unwrap().remove();
@@ -57,9 +51,9 @@ fn a_core_killed_while_the_card_holds_its_commit_admits_once_after_the_restart()
     gate.start();
     let status = Status::read(&gate.log_path()).unwrap();
     assert_eq!((status.unknown, status.taps), (1, 1));
-    let (card, screen) = tap(&gate, CardInField::new(card), "green", accepted);
+    let (card, screen) = tap(&gate, card, "green", accepted);
     assert!(matches!(screen.state, State::Accepted { recovered: true, .. }), "{:?}", screen.state);
-    let (card, _) = tap(&gate, CardInField::new(card), "amber", |state| matches!(state, State::Attention { .. }));
+    let (card, _) = tap(&gate, card, "amber", |state| matches!(state, State::Attention { .. }));
     assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(42_000), "charged once");
 }
 
@@ -72,33 +66,31 @@ fn pcscd_dies_and_comes_back() {
     gate.wait_for("out of service", reader_is_gone);
     gate.pcscd.restart().unwrap();
     gate.wait_for("idle", |state| *state == State::Idle);
-    tap(&gate, CardInField::new(Cards::new().take("adult")), "green", accepted);
+    tap(&gate, Cards::new().take("adult"), "green", accepted);
 }
 
 #[test]
 fn a_card_that_never_answers_is_shown_and_survived() {
     let mut gate = Gate::new();
     gate.start();
-    let field = CardInField::new(Cards::new().take("adult")).with_fault(Fault::Hold(4));
-    let (holder, _events) = gate.present(field);
+    let (holder, _events) = gate.present(Cards::new().take("adult"), Some(Fault::Hold(4)));
     gate.wait_for("present again", |state| *state == State::PresentAgain);
     gate.wait_for("out of service", |state| matches!(state, State::OutOfService { .. }));
     let card = holder.remove().unwrap().remove();
     gate.wait_for("idle", |state| *state == State::Idle);
     std::thread::park_timeout(TWO_LOOKS);
-    tap(&gate, CardInField::new(card), "green", accepted);
+    tap(&gate, card, "green", accepted);
 }
 
 #[test]
 fn a_card_pulled_at_the_commit_is_recovered() {
     let mut gate = Gate::new();
     gate.start();
-    let field = CardInField::new(Cards::new().take("torn")).with_fault(Fault::LoseAfter(7));
-    let (holder, _events) = gate.present(field);
+    let (holder, _events) = gate.present(Cards::new().take("torn"), Some(Fault::LoseAfter(7)));
     gate.wait_for("present again", |state| *state == State::PresentAgain);
     let card = holder.wait().unwrap().remove();
     std::thread::park_timeout(TWO_LOOKS);
-    let (_, screen) = tap(&gate, CardInField::new(card), "green", accepted);
+    let (_, screen) = tap(&gate, card, "green", accepted);
     assert!(matches!(screen.state, State::Accepted { recovered: true, .. }), "{:?}", screen.state);
 }
 
@@ -113,10 +105,10 @@ fn a_full_disk_is_out_of_service_before_money_moves() {
     assert!(size > 0);
     gate.start_with("trap '' XFSZ; ulimit -f 8; exec \"$@\"");
     gate.wait_for("out of service", |state| *state == State::OutOfService { reason: OutOfServiceReason::Storage });
-    let field = CardInField::new(Cards::new().take("adult"));
-    let (holder, _events) = gate.present(field);
+    let (holder, events) = gate.lay_down(Cards::new().take("adult"), None);
     std::thread::park_timeout(TWO_LOOKS);
     let card = holder.remove().unwrap().remove();
+    assert!(!events.try_iter().any(|event| matches!(event, Event::Exchange { .. })), "no card is talked to");
     assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(50_000));
     gate.kill();
     gate.start();
