@@ -73,7 +73,7 @@ pub fn activation_ms() -> f64 {
 }
 
 /// One frame of so many bytes, PCB and CRC included, in milliseconds: nine bits a byte (parity), a start bit, and
-/// from the reader an end of communication.
+/// from the reader one bit more at the end (ISO/IEC 14443-2:2020, section 8.1.3).
 #[must_use]
 pub fn frame_ms(bytes: usize, sender: Sender) -> f64 {
     let framing_bits = match sender {

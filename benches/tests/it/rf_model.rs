@@ -15,12 +15,16 @@ const TIMED_FRAMES: [(usize, Sender, f64); 5] = [
     (21, Sender::Card, 1.789),
 ];
 
+/// A reader's frame ends with a bit without modulation, which takes its time and which a capture cannot see.
+const UNSEEN_END_MS: f64 = 128.0 / 13_560.0;
+
 #[test]
 fn frames_agree_with_the_air_within_one_percent() {
     for (bytes, sender, observed_ms) in TIMED_FRAMES {
-        let modelled_ms = frame_ms(bytes, sender);
-        let error = (modelled_ms / observed_ms - 1.0).abs();
-        assert!(error < 0.01, "{bytes} bytes from {sender:?}: {modelled_ms:.3} ms, observed {observed_ms} ms");
+        let unseen_ms = if sender == Sender::Reader { UNSEEN_END_MS } else { 0.0 };
+        let seen_ms = frame_ms(bytes, sender) - unseen_ms;
+        let error = (seen_ms / observed_ms - 1.0).abs();
+        assert!(error < 0.01, "{bytes} bytes from {sender:?}: {seen_ms:.3} ms, observed {observed_ms} ms");
     }
 }
 
