@@ -9,8 +9,7 @@ use crate::Failed;
 use crate::city::City;
 use crate::morning::{line, read_tariff};
 
-const HELP: &str = "\
-  NAME [1|2]          tap a card at validator 1 (Kim Mã) or 2 (Khuất Duy Tiến)
+const HELP: &str = "  NAME [1|2]          tap a card at validator 1 (Kim Mã) or 2 (Khuất Duy Tiến)
   tear NAME [1|2]     tap it and pull it away while it commits
   cards               the names of the cards
   cut, mend           cut the network, mend it
