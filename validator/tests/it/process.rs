@@ -41,11 +41,13 @@ impl Gate {
         let config = example
             .replace("../fixtures", &fixtures().display().to_string())
             .replace("ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", &pcscd.reader_names()[0])
+            .replace("log = \"tap-log.db\"", "log = \"log/tap-log.db\"")
             .replace("answer_shown_ms = 1500", "answer_shown_ms = 60000")
             // A busy machine stalls for longer than a validator puts up with.
             .replace("exchange_deadline_ms = 400", "exchange_deadline_ms = 3000")
             .replace("intent_deadline_ms = 150", "intent_deadline_ms = 20000");
         fs::write(folder.path().join("core.toml"), config).unwrap();
+        fs::create_dir(folder.path().join("log")).unwrap();
         Self { pcscd, folder, core: None, screens: None }
     }
 
@@ -86,7 +88,7 @@ impl Gate {
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
-        self.folder.path().join("tap-log.db")
+        self.folder.path().join("log/tap-log.db")
     }
 
     pub(crate) fn core_log(&self) -> String {

@@ -114,6 +114,32 @@ fn a_full_disk_is_out_of_service_before_money_moves() {
     gate.start();
 }
 
+/// A file system that turned read-only, as worn-out flash does: a mount of the core's own, where the system lets us.
+#[test]
+fn a_read_only_disk_is_out_of_service_before_money_moves() {
+    let own_mounts = |script: &str| Command::new("unshare").args(["--mount", "sh", "-c", script]).status();
+    if !own_mounts("mount --bind /tmp /tmp").is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this system gives us no mounts of our own");
+        return;
+    }
+    let mut gate = Gate::new();
+    gate.start();
+    gate.terminate();
+    let folder = gate.log_path().parent().unwrap().display().to_string();
+    gate.start_with(&format!(
+        "exec unshare --mount sh -c 'mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$@\"' \
+         sh \"$@\""
+    ));
+    gate.wait_for("out of service", |state| *state == State::OutOfService { reason: OutOfServiceReason::Storage });
+    let (holder, events) = gate.lay_down(Cards::new().take("adult"), None);
+    std::thread::park_timeout(TWO_LOOKS);
+    let card = holder.remove().unwrap().remove();
+    assert!(!events.try_iter().any(|event| matches!(event, Event::Exchange { .. })), "no card is talked to");
+    assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(50_000));
+    gate.kill();
+    gate.start();
+}
+
 #[test]
 fn a_broken_configuration_is_refused_with_exit_code_2() {
     let output = Command::new(env!("CARGO_BIN_EXE_validator"))
