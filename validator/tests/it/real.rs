@@ -103,15 +103,7 @@ fn a_full_disk_is_out_of_service_before_money_moves() {
     let size = std::fs::metadata(gate.log_path()).unwrap().len();
     // The WAL starts empty and may grow to this many blocks of 512 bytes: less than one tap.
     assert!(size > 0);
-    gate.start_with("trap '' XFSZ; ulimit -f 8; exec \"$@\"");
-    gate.wait_for("out of service", |state| *state == State::OutOfService { reason: OutOfServiceReason::Storage });
-    let (holder, events) = gate.lay_down(Cards::new().take("adult"), None);
-    std::thread::park_timeout(TWO_LOOKS);
-    let card = holder.remove().unwrap().remove();
-    assert!(!events.try_iter().any(|event| matches!(event, Event::Exchange { .. })), "no card is talked to");
-    assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(50_000));
-    gate.kill();
-    gate.start();
+    serves_nobody_until_restarted(&mut gate, "trap '' XFSZ; ulimit -f 8; exec \"$@\"");
 }
 
 /// A file system that turned read-only, as worn-out flash does: a mount of the core's own, where the system lets us.
@@ -126,10 +118,16 @@ fn a_read_only_disk_is_out_of_service_before_money_moves() {
     gate.start();
     gate.terminate();
     let folder = gate.log_path().parent().unwrap().display().to_string();
-    gate.start_with(&format!(
+    let script = format!(
         "exec unshare --mount sh -c 'mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$@\"' \
          sh \"$@\""
-    ));
+    );
+    serves_nobody_until_restarted(&mut gate, &script);
+}
+
+/// A core started by `script` cannot keep taps: it says so, talks to no card, and a core without the limit serves again.
+fn serves_nobody_until_restarted(gate: &mut Gate, script: &str) {
+    gate.start_with(script);
     gate.wait_for("out of service", |state| *state == State::OutOfService { reason: OutOfServiceReason::Storage });
     let (holder, events) = gate.lay_down(Cards::new().take("adult"), None);
     std::thread::park_timeout(TWO_LOOKS);
