@@ -25,7 +25,7 @@ fn connects_again_after_anything() {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
-        follow(&path, show, |_| thread::sleep(Duration::from_millis(1)));
+        follow(&path, show, |_| thread::yield_now());
     });
     let next = || views.recv_timeout(Duration::from_secs(20)).expect("the follower shows something");
     let until = |kind| while next().kind != kind {};
