@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use card_crypto::Key;
 use serde::Deserialize;
-use transit::config::{ConfigError, parse};
+use transit::config::{ConfigError, KeysClass, parse};
 use transit::id::{DeviceId, OperatorId};
 use transit::tariff::Tariff;
 use zeroize::Zeroizing;
@@ -33,16 +33,6 @@ pub struct Config {
     pub operators: BTreeMap<OperatorId, String>,
     /// Whose each validator is.
     pub devices: BTreeMap<DeviceId, OperatorId>,
-}
-
-/// Whether keys are for trying out or for money. A system of one class never loads keys of the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeysClass {
-    /// Keys that anyone may know.
-    Test,
-    /// Keys that guard money.
-    Production,
 }
 
 /// What becomes of a completed tap whose Transaction MAC is missing or wrong.

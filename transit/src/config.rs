@@ -1,7 +1,9 @@
-//! How every program refuses a configuration file: with its path, the line, what is wrong and what would be right.
+//! How every program refuses a configuration file: with its path, the line, what is wrong and what would be right; and
+//! which class of keys it may load.
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// Parses a TOML file's `text`. Unknown keys are refused where the type says `deny_unknown_fields`.
@@ -32,4 +34,15 @@ impl ConfigError {
     pub fn whole_file(path: &Path, message: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line: None, message: message.into() }
     }
+}
+
+/// Whether keys are for trying things out, or guard money. A key file says its class, the configuration says which class
+/// may load, and a program refuses to start where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysClass {
+    /// Published; for virtual cards and test cards.
+    Test,
+    /// Secret; for cards that hold money.
+    Production,
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use transit::config::ConfigError;
+use transit::config::{ConfigError, KeysClass};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::tariff::{Line, Stop, Tariff};
 
-use crate::keys::{CardKeys, KeysClass};
+use crate::keys::CardKeys;
 
 /// What `validator core` is told. Paths are relative to the configuration file.
 #[derive(Debug, Clone, Deserialize)]

@@ -9,19 +9,9 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use card_crypto::{Key, diversify_aes128};
 use serde::Deserialize;
 use transit::card::{APPLICATION_ID, KEY_VALIDATE, SYSTEM_ID};
-use transit::config::ConfigError;
+use transit::config::{ConfigError, KeysClass};
 use transit::id::CardToken;
 use zeroize::Zeroizing;
-
-/// Whether keys are for trying things out, or for cards that hold money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeysClass {
-    /// Published; for virtual cards and test cards.
-    Test,
-    /// Secret; for cards that hold money.
-    Production,
-}
 
 /// The keys, loaded.
 pub struct CardKeys {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use card_crypto::FrameSize;
 use tempfile::TempDir;
+use transit::config::KeysClass;
 use transit::id::{DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::screen::State;
 use transit::tap::{SealedTap, Tap};
@@ -15,7 +16,7 @@ use transit::tariff::Tariff;
 use transit::time::{Moment, ServiceDay};
 use validator::config::DenyList;
 use validator::engine::{Engine, Rules};
-use validator::keys::{CardKeys, KeysClass};
+use validator::keys::CardKeys;
 use validator::log::{LogFailed, TapLog};
 use virtual_card::field::Mutation;
 use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
