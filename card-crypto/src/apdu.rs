@@ -69,7 +69,8 @@ pub(crate) struct Frame {
     pub(crate) more: bool,
 }
 
-/// Sends one frame of a command and takes the status off its answer. Every status but 00 and AF is a refusal.
+/// Sends one frame of a command and takes the status off its answer. Every status but AF and the command's own of
+/// success (00 but for a few) is a refusal.
 pub(crate) fn exchange_frame<T: Transport>(transport: &mut T, command: Command, apdu: &[u8]) -> Result<Frame, Error> {
     let mut data = transport.exchange(apdu)?;
     let &[.., sw1, sw2] = data.as_slice() else {
@@ -79,7 +80,7 @@ pub(crate) fn exchange_frame<T: Transport>(transport: &mut T, command: Command, 
         return Err(Misbehaviour::ForeignStatusWord { sw1, sw2 }.into());
     }
     let status = Status::from_code(sw2);
-    if !matches!(status, Status::Ok | Status::AdditionalFrame) {
+    if status != Status::AdditionalFrame && status != command.done() {
         return Err(Error::Refused { command, status });
     }
     data.truncate(data.len() - 2);

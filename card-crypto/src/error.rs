@@ -65,6 +65,9 @@ pub enum Misuse {
     /// An earlier error ended this session.
     #[error("the session ended with an earlier error")]
     SessionOver,
+    /// The key that opened the session is changed with `change_own_key`, which ends the session.
+    #[error("the key that opened the session cannot be changed like another; use change_own_key")]
+    KeyInUse,
     /// The session has used up its 16-bit command counter.
     #[error("the command counter is used up")]
     CounterExhausted,

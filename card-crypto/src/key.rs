@@ -57,3 +57,50 @@ impl KeyNumber {
         self.0
     }
 }
+
+/// A two-key triple DES key; with equal halves, a single DES key. Wiped when dropped, never printed.
+///
+/// Only for the key that a blank card comes with: it is no protection, and this crate makes nothing with it but the way
+/// to AES. The lowest bit of each byte is no part of the key (a card keeps the key's version in the first eight).
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct DesKey([u8; 16]);
+
+impl DesKey {
+    /// The key of a card as it leaves the factory: zeros.
+    pub const FACTORY: Self = Self([0; 16]);
+
+    /// A key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub const fn expose_secret(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Whether both halves are the same: single DES, for which a card derives another session key.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        let (first, second) = self.0.split_at(8);
+        let difference = first.iter().zip(second).fold(0, |bits, (first, second)| bits | (first ^ second));
+        difference & !1 == 0
+    }
+}
+
+impl fmt::Debug for DesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DesKey(..)")
+    }
+}
+
+/// An AES key that a card is to take, and the version under which it names it.
+#[derive(Clone, Copy, Debug)]
+pub struct NewKey<'a> {
+    /// The key.
+    pub key: &'a Key,
+    /// Its version: any number that the issuer likes; GetKeyVersion tells it to everybody.
+    pub version: u8,
+}

@@ -50,6 +50,8 @@ macro_rules! statuses {
 statuses! {
     /// Done.
     Ok = 0x00, "done";
+    /// Refused while a proximity check is under way.
+    ProximityCheckUnderWay = 0x0B, "proximity check under way";
     /// Nothing to commit or abort.
     NoChanges = 0x0C, "no changes";
     /// No memory left on the card.
@@ -62,6 +64,8 @@ statuses! {
     NoSuchKey = 0x40, "no such key";
     /// The command has a wrong length; also a command without MAC where one must be.
     Length = 0x7E, "length";
+    /// Done, of Read_Sig and the proximity check.
+    Done = 0x90, "done";
     /// No key may ever do this.
     PermissionDenied = 0x9D, "permission denied";
     /// A parameter is not allowed.

@@ -10,11 +10,11 @@
 
 use crate::{
     command::Command,
-    error::OutOfRange,
+    error::{Misbehaviour, OutOfRange},
     file::FileNumber,
     key::Key,
     mac::{ScheduledMac, cmac, same},
-    wire::three_bytes,
+    wire::{exactly, three_bytes},
 };
 
 /// The version of the input format that [`TransactionMacInput`] builds.
@@ -27,6 +27,15 @@ pub struct TransactionMac {
     pub counter: u32,
     /// The Transaction MAC value.
     pub value: [u8; 8],
+}
+
+impl TransactionMac {
+    /// What a commit answered: TMC ‖ TMV.
+    pub(crate) fn decode(answer: &[u8]) -> Result<Self, Misbehaviour> {
+        let bytes: [u8; 12] = exactly(answer)?;
+        let (counter, value) = bytes.split_at(4);
+        Ok(Self { counter: u32::from_le_bytes(exactly(counter)?), value: exactly(value)? })
+    }
 }
 
 /// Everything that one transaction read and wrote, in the order of execution, as the card hashes it.

@@ -1,7 +1,7 @@
 //! How numbers travel: little-endian, offsets and lengths in three bytes.
 
 use crate::{
-    error::{Misbehaviour, OutOfRange},
+    error::{Misbehaviour, Misuse, OutOfRange},
     file::FileNumber,
 };
 
@@ -18,6 +18,18 @@ pub(crate) fn three_bytes(what: &'static str, number: u32) -> Result<[u8; 3], Ou
 pub(crate) fn file_header(file: FileNumber, first: [u8; 3], second: [u8; 3]) -> [u8; 7] {
     let ([a, b, c], [d, e, f]) = (first, second);
     [file.get(), a, b, c, d, e, f]
+}
+
+/// The header of a command that writes this data into a file from this offset.
+pub(crate) fn write_header(file: FileNumber, offset: u32, data: &[u8]) -> Result<[u8; 7], Misuse> {
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    within("length", length, 1, THREE_BYTES_MAX)?;
+    Ok(file_header(file, three_bytes("offset", offset)?, three_bytes("length", length)?))
+}
+
+/// An amount as its four bytes on the wire: signed on the card, and it must not be negative.
+pub(crate) fn amount_bytes(amount: u32) -> Result<[u8; 4], Misuse> {
+    Ok(within("amount", amount, 0, i32::MAX.unsigned_abs())?.to_le_bytes())
 }
 
 /// The number, where it is in range.

@@ -1,35 +1,23 @@
-//! AbortTransaction (A7): always with MAC, both ways. Source: NXP AN12343, AbortTransaction.
+//! AbortTransaction (A7): in a session always with MAC, both ways. Source: NXP AN12343, AbortTransaction.
 
 use crate::{
-    command::{Command, SessionCommand, nothing},
-    error::Misbehaviour,
+    card::{Authenticated, Card, Staged},
+    channel::AesMessaging,
+    command::{Command, nothing},
+    error::Error,
     file::CommunicationMode,
+    request::Request,
+    transport::Transport,
 };
 
-pub(crate) struct AbortTransaction;
-
-impl SessionCommand for AbortTransaction {
-    type Answer = ();
-
-    const COMMAND: Command = Command::AbortTransaction;
-
-    fn mode(&self) -> CommunicationMode {
-        CommunicationMode::Mac
-    }
-
-    fn header(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn answer_bytes(&self) -> usize {
-        0
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<(), Misbehaviour> {
-        nothing(&answer)
+impl<T: Transport, S: AesMessaging> Card<T, Staged<S>> {
+    /// Drops the transaction (AbortTransaction).
+    ///
+    /// # Errors
+    /// Any [`Error`]; it ends the session. The card drops the transaction then too, at the latest when it leaves the
+    /// field. [`Status::NoChanges`](crate::Status::NoChanges) when nothing was written.
+    pub fn abort(mut self) -> Result<Card<T, Authenticated<S>>, Error> {
+        self.run(Ok(Request::new(Command::AbortTransaction, CommunicationMode::Mac, [])), nothing)?;
+        Ok(self.into_authenticated())
     }
 }

@@ -1,40 +1,52 @@
-//! AuthenticateEV2First (71): the two frames of the mutual authentication; the arithmetic is in [`crate::auth`].
+//! AuthenticateEV2First (71): opens an EV2 session; the arithmetic is in [`crate::auth`].
 //!
 //! Source: NXP AN12343, AuthenticateEV2First, table 16.
 
 use crate::{
-    apdu::{exchange_frame, wrap},
-    auth::{Ev2First, Opened},
-    command::Command,
-    error::{Error, Misbehaviour},
+    auth::{AuthenticationError, KeyHolder, MemoryKey},
+    card::{Authenticated, Card, Idle},
+    channel::Ev2,
+    command::{Command, begin},
+    error::Error,
     key::{Key, KeyNumber},
     transport::Transport,
-    wire::exactly,
 };
 
 /// LenCap: the reader states no capabilities.
 const NO_CAPABILITIES: u8 = 0x00;
 
-pub(crate) fn authenticate_ev2_first<T: Transport>(
-    transport: &mut T,
-    number: KeyNumber,
-    key: &Key,
-    rnd_a: [u8; 16],
-) -> Result<Opened, Error> {
-    let command = Command::AuthenticateEv2First;
-    let mut apdu = Vec::with_capacity(48);
-
-    wrap(&mut apdu, command, &[number.get(), NO_CAPABILITIES]);
-    let challenge = exchange_frame(transport, command, &apdu)?;
-    if !challenge.more {
-        return Err(Misbehaviour::UnexpectedFrame.into());
+impl<T: Transport> Card<T, Idle> {
+    /// Authenticates with a key of the selected application and opens an EV2 session (AuthenticateEV2First).
+    ///
+    /// `rnd_a` must be unpredictable and fresh for each call.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`Status::Authentication`](crate::Status::Authentication) when the card holds another
+    /// key, [`Misbehaviour::WrongChallenge`](crate::Misbehaviour::WrongChallenge) when it does not know the key and
+    /// pretends to, and any other [`Error`] except misuse.
+    pub fn authenticate_ev2_first(
+        self,
+        number: KeyNumber,
+        key: &Key,
+        rnd_a: [u8; 16],
+    ) -> Result<Card<T, Authenticated>, Error> {
+        let holder = MemoryKey::new(key, rnd_a);
+        self.authenticate_ev2_first_by(number, holder).map_err(AuthenticationError::into_card_error)
     }
 
-    let handshake = Ev2First::respond(key, rnd_a, &exactly(&challenge.data)?);
-    wrap(&mut apdu, Command::AdditionalFrame, handshake.cryptogram());
-    let proof = exchange_frame(transport, command, &apdu)?;
-    if proof.more {
-        return Err(Misbehaviour::UnexpectedFrame.into());
+    /// [`authenticate_ev2_first`](Self::authenticate_ev2_first) with a key that its holder keeps.
+    ///
+    /// # Errors
+    /// The same from the card, and what the holder could not do.
+    pub fn authenticate_ev2_first_by<K: KeyHolder>(
+        mut self,
+        number: KeyNumber,
+        holder: K,
+    ) -> Result<Card<T, Authenticated>, AuthenticationError<K::Error>> {
+        let (challenge, handshake) =
+            begin(&mut self.transport, Command::AuthenticateEv2First, &[number.get(), NO_CAPABILITIES])?;
+        let opened = holder.authenticate_ev2_first(&challenge, |cryptogram| handshake.answer(cryptogram))?;
+        let messaging = Ev2::new(&opened.keys, opened.transaction_identifier, 0);
+        Ok(self.authenticated(number, messaging))
     }
-    Ok(handshake.open(&exactly(&proof.data)?, &[])?)
 }

@@ -1,44 +1,40 @@
-//! CommitTransaction (C7) with option 01: the answer is the Transaction MAC counter and value.
+//! CommitTransaction (C7): makes a transaction take effect.
 //!
-//! Always with MAC, both ways, even where every file is plain. Source: NXP AN12343, CommitTransaction.
+//! In a session always with MAC, both ways, even where every file is plain. Option 01 asks an EV2 or EV3 card for the
+//! Transaction MAC counter and value. Source: NXP AN12343, CommitTransaction.
 
 use crate::{
-    command::{Command, SessionCommand},
-    error::Misbehaviour,
+    card::{Card, Commit, Staged},
+    channel::{AesMessaging, Ev2, NoTransactionMac},
+    command::{Command, nothing},
     file::CommunicationMode,
-    transaction_mac::TransactionMac,
-    wire::exactly,
+    request::Request,
+    transport::Transport,
 };
 
-/// Return the Transaction MAC; a card without a Transaction MAC file refuses it.
-const OPTION_TRANSACTION_MAC: u8 = 0x01;
-
-pub(crate) struct CommitTransaction;
-
-impl SessionCommand for CommitTransaction {
-    type Answer = TransactionMac;
-
-    const COMMAND: Command = Command::CommitTransaction;
-
-    fn mode(&self) -> CommunicationMode {
-        CommunicationMode::Mac
+impl<T: Transport, S: AesMessaging> Card<T, Staged<S>> {
+    /// Makes the transaction take effect and returns the card's Transaction MAC, where it has one (CommitTransaction).
+    ///
+    /// In an EV2 session the application needs a Transaction MAC file, with a
+    /// [`commit_reader_id`](Card::commit_reader_id) before where that file asks for one; see
+    /// [`commit_without_transaction_mac`](Card::commit_without_transaction_mac) for the others.
+    pub fn commit(mut self) -> Commit<T, S> {
+        let request = Request::new(Command::CommitTransaction, CommunicationMode::Mac, S::COMMIT_OPTION)
+            .answers(S::COMMIT_BYTES..=S::COMMIT_BYTES);
+        match self.run(Ok(request), |answer| S::transaction_mac(&answer)) {
+            Ok(transaction_mac) => Commit::Done { card: self.into_authenticated(), transaction_mac },
+            Err(why) => Commit::Unknown { why },
+        }
     }
+}
 
-    fn header(&self) -> impl AsRef<[u8]> {
-        [OPTION_TRANSACTION_MAC]
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn answer_bytes(&self) -> usize {
-        12
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<TransactionMac, Misbehaviour> {
-        let bytes: [u8; 12] = exactly(&answer)?;
-        let (counter, value) = bytes.split_at(4);
-        Ok(TransactionMac { counter: u32::from_le_bytes(exactly(counter)?), value: exactly(value)? })
+impl<T: Transport> Card<T, Staged<Ev2>> {
+    /// Makes the transaction of an application without a Transaction MAC file take effect (CommitTransaction without
+    /// option).
+    pub fn commit_without_transaction_mac(mut self) -> Commit<T, Ev2, NoTransactionMac> {
+        match self.run(Ok(Request::new(Command::CommitTransaction, CommunicationMode::Mac, [])), nothing) {
+            Ok(()) => Commit::Done { card: self.into_authenticated(), transaction_mac: NoTransactionMac },
+            Err(why) => Commit::Unknown { why },
+        }
     }
 }

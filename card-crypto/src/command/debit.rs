@@ -1,47 +1,26 @@
-//! Debit (DC): lowers a value, in effect only after the commit. Source: NXP AN12343.
+//! Debit (DC): lowers a value, in effect only after the commit. Source: NXP AN12343, Debit.
 
 use crate::{
-    command::{Command, SessionCommand, nothing},
-    error::{Misbehaviour, OutOfRange},
+    card::{Card, Staged},
+    channel::AesMessaging,
+    command::{Command, nothing},
+    error::Error,
     file::{CommunicationMode, FileNumber},
-    wire::within,
+    request::Request,
+    transport::Transport,
+    wire::amount_bytes,
 };
 
-pub(crate) struct Debit {
-    file: FileNumber,
-    mode: CommunicationMode,
-    amount: u32,
-}
-
-impl Debit {
-    /// Amounts are signed on the card and must not be negative.
-    pub(crate) fn new(file: FileNumber, mode: CommunicationMode, amount: u32) -> Result<Self, OutOfRange> {
-        Ok(Self { file, mode, amount: within("amount", amount, 0, i32::MAX.unsigned_abs())? })
-    }
-}
-
-impl SessionCommand for Debit {
-    type Answer = ();
-
-    const COMMAND: Command = Command::Debit;
-
-    fn mode(&self) -> CommunicationMode {
-        self.mode
-    }
-
-    fn header(&self) -> impl AsRef<[u8]> {
-        [self.file.get()]
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        self.amount.to_le_bytes()
-    }
-
-    fn answer_bytes(&self) -> usize {
-        0
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<(), Misbehaviour> {
-        nothing(&answer)
+impl<T: Transport, S: AesMessaging> Card<T, Staged<S>> {
+    /// Lowers a value by `amount`, at most `i32::MAX` (Debit). Needs the right to read, write, or read and write.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`Status::Boundary`](crate::Status::Boundary) when the value would fall below its lower
+    /// limit, [`Misuse::OutOfRange`](crate::Misuse::OutOfRange) when the amount is too large, and any other [`Error`].
+    /// Nothing of the transaction takes effect then.
+    pub fn debit(mut self, file: FileNumber, mode: CommunicationMode, amount: u32) -> Result<Self, Error> {
+        let request = amount_bytes(amount).map(|amount| Request::new(Command::Debit, mode, [file.get()]).data(amount));
+        self.run(request, nothing)?;
+        Ok(self)
     }
 }

@@ -1,39 +1,40 @@
-//! GetValue (6C): the committed value of a value file, four bytes, signed. Source: NXP AN12343.
+//! GetValue (6C): the committed value of a value file. Source: NXP AN12343, GetValue.
 
 use crate::{
-    command::{Command, SessionCommand},
-    error::Misbehaviour,
+    card::{Authenticated, Card, Idle},
+    channel::AesMessaging,
+    command::Command,
+    error::{Error, Misbehaviour},
     file::{CommunicationMode, FileNumber},
+    request::Request,
+    transport::Transport,
     wire::exactly,
 };
 
-pub(crate) struct GetValue {
-    pub(crate) file: FileNumber,
-    pub(crate) mode: CommunicationMode,
+impl<T: Transport, S: AesMessaging> Card<T, Authenticated<S>> {
+    /// Reads the committed value of a value file (GetValue); what a transaction has done to it does not show.
+    ///
+    /// # Errors
+    /// Any [`Error`]; it ends the session.
+    pub fn get_value(&mut self, file: FileNumber, mode: CommunicationMode) -> Result<i32, Error> {
+        self.run(Ok(request(file, mode)), decode)
+    }
 }
 
-impl SessionCommand for GetValue {
-    type Answer = i32;
-
-    const COMMAND: Command = Command::GetValue;
-
-    fn mode(&self) -> CommunicationMode {
-        self.mode
+impl<T: Transport> Card<T, Idle> {
+    /// Reads the value of a value file that everybody may read (GetValue), in clear: nothing proves it.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub fn get_value(&mut self, file: FileNumber) -> Result<i32, Error> {
+        self.run(Ok(request(file, CommunicationMode::Plain)), decode)
     }
+}
 
-    fn header(&self) -> impl AsRef<[u8]> {
-        [self.file.get()]
-    }
+fn request(file: FileNumber, mode: CommunicationMode) -> Request<[u8; 1], [u8; 0]> {
+    Request::new(Command::GetValue, mode, [file.get()]).answers(4..=4)
+}
 
-    fn data(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn answer_bytes(&self) -> usize {
-        4
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<i32, Misbehaviour> {
-        exactly(&answer).map(i32::from_le_bytes)
-    }
+fn decode(answer: Vec<u8>) -> Result<i32, Misbehaviour> {
+    Ok(i32::from_le_bytes(exactly(&answer)?))
 }

@@ -3,10 +3,11 @@
 //! Source: NXP AN12196 "NTAG 424 DNA and NTAG 424 DNA TagTamper features and hints", GetVersion.
 
 use crate::{
-    apdu::{FrameSize, exchange_command},
-    command::{Command, SessionCommand},
+    card::{Card, Conversation},
+    command::Command,
     error::{Error, Misbehaviour},
     file::CommunicationMode,
+    request::Request,
     transport::Transport,
     wire::exactly,
 };
@@ -49,38 +50,14 @@ pub struct Component {
     pub protocol: u8,
 }
 
-/// Asks outside of a session, in clear.
-pub(crate) fn get_version<T: Transport>(transport: &mut T, frame_size: FrameSize) -> Result<Version, Error> {
-    let answer = exchange_command(transport, frame_size, Command::GetVersion, &[], ANSWER_BYTES)?;
-    Ok(decode(&answer)?)
-}
-
-/// Asks inside a session.
-pub(crate) struct GetVersion;
-
-impl SessionCommand for GetVersion {
-    type Answer = Version;
-
-    const COMMAND: Command = Command::GetVersion;
-
-    fn mode(&self) -> CommunicationMode {
-        CommunicationMode::Mac
-    }
-
-    fn header(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn answer_bytes(&self) -> usize {
-        ANSWER_BYTES
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<Version, Misbehaviour> {
-        decode(&answer)
+impl<T: Transport, C: Conversation> Card<T, C> {
+    /// Asks what the card is (GetVersion); outside of a session nothing proves it.
+    ///
+    /// # Errors
+    /// Any [`Error`]; it ends the session, if there is one.
+    pub fn get_version(&mut self) -> Result<Version, Error> {
+        let request = Request::new(Command::GetVersion, CommunicationMode::Mac, []);
+        self.run(Ok(request.answers(ANSWER_BYTES..=ANSWER_BYTES)), |answer| decode(&answer))
     }
 }
 

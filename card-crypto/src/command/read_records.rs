@@ -3,9 +3,13 @@
 //! Source: NXP AN12343, ReadRecords.
 
 use crate::{
-    command::{Command, SessionCommand},
-    error::{Misbehaviour, OutOfRange},
+    card::{Authenticated, Card, Idle},
+    channel::AesMessaging,
+    command::Command,
+    error::{Error, Misuse},
     file::{CommunicationMode, FileNumber},
+    request::Request,
+    transport::Transport,
     wire::{THREE_BYTES_MAX, file_header, three_bytes, within},
 };
 
@@ -20,46 +24,43 @@ pub struct RecordRange {
     pub record_length: u32,
 }
 
-pub(crate) struct ReadRecords {
-    header: [u8; 7],
+impl<T: Transport, S: AesMessaging> Card<T, Authenticated<S>> {
+    /// Reads records, oldest first, one after the other without separators (ReadRecords).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`Status::Boundary`](crate::Status::Boundary) when there are not that many records,
+    /// [`Misuse::OutOfRange`] when the range is empty or too large, and any other
+    /// [`Error`]; it ends the session.
+    pub fn read_records(
+        &mut self,
+        file: FileNumber,
+        mode: CommunicationMode,
+        range: RecordRange,
+    ) -> Result<Vec<u8>, Error> {
+        self.run(request(file, mode, range), Ok)
+    }
+}
+
+impl<T: Transport> Card<T, Idle> {
+    /// Reads records of a file that everybody may read (ReadRecords), in clear: nothing proves them.
+    ///
+    /// # Errors
+    /// As in a session.
+    pub fn read_records(&mut self, file: FileNumber, range: RecordRange) -> Result<Vec<u8>, Error> {
+        self.run(request(file, CommunicationMode::Plain, range), Ok)
+    }
+}
+
+/// A count of 0 would mean "all", whose answer could have any length; it is refused.
+fn request(
+    file: FileNumber,
     mode: CommunicationMode,
-    length: u32,
-}
-
-impl ReadRecords {
-    /// A count of 0 would mean "all", whose answer could have any length; it is refused.
-    pub(crate) fn new(file: FileNumber, mode: CommunicationMode, range: RecordRange) -> Result<Self, OutOfRange> {
-        let RecordRange { first, count, record_length } = range;
-        within("record count", count, 1, THREE_BYTES_MAX)?;
-        let length = count.saturating_mul(record_length);
-        within("length of all records", length, 1, THREE_BYTES_MAX)?;
-        let header = file_header(file, three_bytes("record number", first)?, three_bytes("record count", count)?);
-        Ok(Self { header, mode, length })
-    }
-}
-
-impl SessionCommand for ReadRecords {
-    type Answer = Vec<u8>;
-
-    const COMMAND: Command = Command::ReadRecords;
-
-    fn mode(&self) -> CommunicationMode {
-        self.mode
-    }
-
-    fn header(&self) -> impl AsRef<[u8]> {
-        self.header
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        []
-    }
-
-    fn answer_bytes(&self) -> usize {
-        self.length as usize
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<Vec<u8>, Misbehaviour> {
-        Ok(answer)
-    }
+    RecordRange { first, count, record_length }: RecordRange,
+) -> Result<Request<[u8; 7], [u8; 0]>, Misuse> {
+    within("record count", count, 1, THREE_BYTES_MAX)?;
+    let length = count.saturating_mul(record_length);
+    within("length of all records", length, 1, THREE_BYTES_MAX)?;
+    let header = file_header(file, three_bytes("record number", first)?, three_bytes("record count", count)?);
+    let bytes = length as usize;
+    Ok(Request::new(Command::ReadRecords, mode, header).answers(bytes..=bytes))
 }

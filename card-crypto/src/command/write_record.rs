@@ -3,54 +3,32 @@
 //! Source: NXP AN12343, WriteRecord.
 
 use crate::{
-    command::{Command, SessionCommand, nothing},
-    error::{Misbehaviour, OutOfRange},
+    card::{Card, Staged},
+    channel::AesMessaging,
+    command::{Command, nothing},
+    error::Error,
     file::{CommunicationMode, FileNumber},
-    wire::{THREE_BYTES_MAX, file_header, three_bytes, within},
+    request::Request,
+    transport::Transport,
+    wire::write_header,
 };
 
-pub(crate) struct WriteRecord<'a> {
-    header: [u8; 7],
-    mode: CommunicationMode,
-    data: &'a [u8],
-}
-
-impl<'a> WriteRecord<'a> {
-    pub(crate) fn new(
+impl<T: Transport, S: AesMessaging> Card<T, Staged<S>> {
+    /// Writes into the one record that this transaction adds to a record file (WriteRecord).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`Status::Boundary`](crate::Status::Boundary) when the data do not fit the record,
+    /// [`Misuse::OutOfRange`](crate::Misuse::OutOfRange) when there are none or too many, and any other [`Error`].
+    /// Nothing of the transaction takes effect then.
+    pub fn write_record(
+        mut self,
         file: FileNumber,
         mode: CommunicationMode,
         offset: u32,
-        data: &'a [u8],
-    ) -> Result<Self, OutOfRange> {
-        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        within("length", length, 1, THREE_BYTES_MAX)?;
-        let header = file_header(file, three_bytes("offset", offset)?, three_bytes("length", length)?);
-        Ok(Self { header, mode, data })
-    }
-}
-
-impl SessionCommand for WriteRecord<'_> {
-    type Answer = ();
-
-    const COMMAND: Command = Command::WriteRecord;
-
-    fn mode(&self) -> CommunicationMode {
-        self.mode
-    }
-
-    fn header(&self) -> impl AsRef<[u8]> {
-        self.header
-    }
-
-    fn data(&self) -> impl AsRef<[u8]> {
-        self.data
-    }
-
-    fn answer_bytes(&self) -> usize {
-        0
-    }
-
-    fn decode(&self, answer: Vec<u8>) -> Result<(), Misbehaviour> {
-        nothing(&answer)
+        data: &[u8],
+    ) -> Result<Self, Error> {
+        let header = write_header(file, offset, data);
+        self.run(header.map(|header| Request::new(Command::WriteRecord, mode, header).data(data)), nothing)?;
+        Ok(self)
     }
 }

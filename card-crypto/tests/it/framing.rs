@@ -4,7 +4,7 @@ use card_crypto::{
     Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, Idle, Lost, Misbehaviour, RecordRange, Status,
 };
 
-use crate::scripted::{Peer, ScriptedCard, ok, with_status};
+use crate::scripted::{Peer, ScriptedCard, ok, seal, with_status};
 
 const RECORDS: FileNumber = FileNumber::new(3).expect("below 32");
 
@@ -30,7 +30,7 @@ fn long_commands_are_cut_by_frame_size() {
     let peer = Peer::example();
     let data: Vec<u8> = (0..60).collect();
     let done = || ok(peer.answer(CommunicationMode::Mac, 1, &[]));
-    let sealed = peer.channel(0).seal(CommunicationMode::Mac, 0x3B, &[3, 0, 0, 0, 60, 0, 0], &data).unwrap();
+    let sealed = seal(&mut peer.channel(0), CommunicationMode::Mac, 0x3B, &[3, 0, 0, 0, 60, 0, 0], &data).unwrap();
     for (frame_size, more_frames, data_lengths) in
         [(FrameSize::Bytes64, 1, &[54, 21][..]), (FrameSize::Bytes128, 0, &[75]), (FrameSize::Bytes256, 0, &[75])]
     {

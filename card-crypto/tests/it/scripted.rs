@@ -1,18 +1,21 @@
 //! Cards made of prepared answers: the handshake is a published one, so what follows can be computed beforehand.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 use aes::{
     Aes128Enc,
     cipher::{BlockCipherEncrypt, KeyInit},
 };
 use card_crypto::{
-    Authenticated, Card, CommunicationMode, FrameSize, Key, KeyNumber, Lost, Transport,
-    channel::{Channel, SessionKeys},
+    Authenticated, Card, CommunicationMode, Ev2, FrameSize, Key, KeyNumber, Lost, Misuse, SecureMessaging, Transport,
+    channel::{Plaintext, SessionKeys},
 };
 use cmac::{Cmac, Mac};
 
 use crate::vectors::{self, Vector};
+
+/// EV2 answers say themselves how long they are.
+pub(crate) const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 
 /// A card that gives prepared answers, whatever it is asked, and then falls silent.
 pub(crate) struct ScriptedCard {
@@ -67,9 +70,9 @@ impl Peer {
         card.authenticate_ev2_first(KeyNumber::MASTER, &self.0.key("key"), self.0.array("rnda"))
     }
 
-    pub(crate) fn channel(&self, counter: u16) -> Channel {
+    pub(crate) fn channel(&self, counter: u16) -> Ev2 {
         let keys = SessionKeys { encryption: self.0.key("ses_enc"), authentication: self.0.key("ses_mac") };
-        Channel::new(&keys, self.0.array("ti"), counter)
+        Ev2::new(&keys, self.0.array("ti"), counter)
     }
 
     /// The answer that says `data`, without status; `counter` is that of the command plus one.
@@ -113,6 +116,17 @@ impl Peer {
             Cmac::<Aes128Enc>::new(key.expose_secret().into()).chain_update(message).finalize().into_bytes().into();
         std::array::from_fn(|i| mac[2 * i + 1])
     }
+}
+
+/// Seals a command without the checksum of a key.
+pub(crate) fn seal(
+    session: &mut impl SecureMessaging,
+    mode: CommunicationMode,
+    instruction: u8,
+    header: &[u8],
+    data: &[u8],
+) -> Result<Vec<u8>, Misuse> {
+    session.seal(&Plaintext { mode, instruction, header, data, checksum: None })
 }
 
 pub(crate) fn ok(data: Vec<u8>) -> Vec<u8> {

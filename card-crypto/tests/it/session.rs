@@ -5,7 +5,7 @@ use card_crypto::{
     OutOfRange, RecordRange, Status, TransactionMac,
 };
 
-use crate::scripted::{Peer, ScriptedCard, ok, with_status};
+use crate::scripted::{Peer, ScriptedCard, ok, seal, with_status};
 
 const PURSE: FileNumber = FileNumber::new(2).expect("below 32");
 const RECORDS: FileNumber = FileNumber::new(3).expect("below 32");
@@ -39,7 +39,7 @@ fn a_tap_in_every_mode() {
 
         let data = [0xA5; 60];
         let body = |counter, instruction, header: &[u8], data: &[u8], mode| {
-            peer.channel(counter).seal(mode, instruction, header, data).unwrap()
+            seal(&mut peer.channel(counter), mode, instruction, header, data).unwrap()
         };
         let expected = [
             (0xBB, body(0, 0xBB, &[3, 0, 0, 0, 1, 0, 0], &[], mode)),
@@ -207,6 +207,6 @@ fn secrets_are_not_printed() {
     let printed = format!("{:?} {:?}", card, Key::new([0x42; 16]));
     assert_eq!(
         printed,
-        "Card { frame_size: Bytes128, state: Authenticated(Session { channel: Channel { counter: 0, .. }, alive: true }), .. } Key(..)"
+        "Card { frame_size: Bytes128, state: Authenticated(Session { messaging: Ev2 { counter: 0, .. }, number: KeyNumber(0), alive: true }), .. } Key(..)"
     );
 }

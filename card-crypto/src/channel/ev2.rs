@@ -9,7 +9,7 @@
 //!
 //! Sources: NXP AN12343, tables 23 to 26; NXP AN12196, sections 5.8 and 5.12.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use aes::{
     Aes128,
@@ -17,7 +17,8 @@ use aes::{
 };
 
 use crate::{
-    auth::{cbc_decrypt, cbc_encrypt},
+    cbc::{cbc_decrypt, cbc_encrypt},
+    channel::{Plaintext, SecureMessaging, sealed::Sealed},
     error::{Misbehaviour, Misuse},
     file::CommunicationMode,
     key::Key,
@@ -43,18 +44,15 @@ pub struct SessionKeys {
     pub authentication: Key,
 }
 
-/// One end of a session, the reader's: seals commands, opens answers, counts them.
-///
-/// Strictly in turn: each [`seal`](Self::seal) is followed by one [`open`](Self::open) of the answer, and the first
-/// error ends the session.
-pub struct Channel {
+/// A session that AuthenticateEV2First opened, as EV2 cards and all later ones speak it.
+pub struct Ev2 {
     cipher: Aes128,
     mac: ScheduledMac,
     transaction_identifier: [u8; 4],
     counter: u16,
 }
 
-impl Channel {
+impl Ev2 {
     /// A channel whose next command uses this command counter; it is 0 after AuthenticateEV2First.
     #[must_use]
     pub fn new(keys: &SessionKeys, transaction_identifier: [u8; 4], counter: u16) -> Self {
@@ -66,28 +64,46 @@ impl Channel {
         }
     }
 
-    /// Protects a command and returns what follows its instruction byte: header, data (enciphered in
-    /// [`Full`](CommunicationMode::Full)), MAC (except in [`Plain`](CommunicationMode::Plain)).
-    ///
+    /// Goes on under the keys of an AuthenticateEV2NonFirst; transaction identifier and counter stay.
+    pub(crate) fn go_on_with(&mut self, keys: &SessionKeys) {
+        *self = Self::new(keys, self.transaction_identifier, self.counter);
+    }
+
+    /// The MAC over `first ‖ counter ‖ TI ‖ body`, where `first` is the instruction of a command or status 00.
+    fn authenticate(&mut self, first: u8, body: &[u8]) -> [u8; MAC_BYTES] {
+        let [low, high] = self.counter.to_le_bytes();
+        let [a, b, c, d] = self.transaction_identifier;
+        self.mac.update(&[first, low, high, a, b, c, d]);
+        self.mac.update(body);
+        self.mac.finish_truncated()
+    }
+
+    fn initialization_vector(&self, label: [u8; 2]) -> [u8; BLOCK_BYTES] {
+        let mut iv = [0; BLOCK_BYTES];
+        iv[..2].copy_from_slice(&label);
+        iv[2..6].copy_from_slice(&self.transaction_identifier);
+        iv[6..8].copy_from_slice(&self.counter.to_le_bytes());
+        self.cipher.encrypt_block((&mut iv).into());
+        iv
+    }
+}
+
+impl Sealed for Ev2 {}
+
+impl SecureMessaging for Ev2 {
     /// The counter advances here, in every mode, so that no counter value serves two commands.
-    ///
-    /// # Errors
-    /// [`Misuse::CounterExhausted`] when the counter cannot advance: authenticate again.
-    pub fn seal(
-        &mut self,
-        mode: CommunicationMode,
-        instruction: u8,
-        header: &[u8],
-        data: &[u8],
-    ) -> Result<Vec<u8>, Misuse> {
+    fn seal(&mut self, message: &Plaintext<'_>) -> Result<Vec<u8>, Misuse> {
+        let &Plaintext { mode, instruction, header, data, checksum } = message;
         let counter_after = self.counter.checked_add(1).ok_or(Misuse::CounterExhausted)?;
 
-        let mut body = Vec::with_capacity(header.len() + data.len() + BLOCK_BYTES + MAC_BYTES);
+        let mut body = Vec::with_capacity(header.len() + data.len() + 2 * BLOCK_BYTES + MAC_BYTES);
         body.extend_from_slice(header);
         body.extend_from_slice(data);
-        if mode == CommunicationMode::Full && !data.is_empty() {
+        body.extend_from_slice(checksum.as_slice().as_flattened());
+        if mode == CommunicationMode::Full && body.len() > header.len() {
             body.push(PADDING_START);
-            body.resize(header.len() + (data.len() + 1).next_multiple_of(BLOCK_BYTES), 0);
+            let enciphered_bytes = (body.len() - header.len()).next_multiple_of(BLOCK_BYTES);
+            body.resize(header.len() + enciphered_bytes, 0);
             let mut iv = self.initialization_vector(COMMAND_IV);
             cbc_encrypt(&self.cipher, &mut iv, &mut body[header.len()..]);
         }
@@ -100,11 +116,12 @@ impl Channel {
         Ok(body)
     }
 
-    /// Checks the answer to the last sealed command (the data of status 00) and returns what the card said.
-    ///
-    /// # Errors
-    /// [`Misbehaviour::WrongMac`] when a MAC is wrong or missing, or the padding under it is wrong.
-    pub fn open(&mut self, mode: CommunicationMode, mut answer: Vec<u8>) -> Result<Vec<u8>, Misbehaviour> {
+    fn open(
+        &mut self,
+        mode: CommunicationMode,
+        mut answer: Vec<u8>,
+        _: &RangeInclusive<usize>,
+    ) -> Result<Vec<u8>, Misbehaviour> {
         if mode == CommunicationMode::Plain {
             return Ok(answer);
         }
@@ -127,37 +144,18 @@ impl Channel {
         Ok(answer)
     }
 
-    /// The MAC over `first ‖ counter ‖ TI ‖ body`, where `first` is the instruction of a command or status 00.
-    fn authenticate(&mut self, first: u8, body: &[u8]) -> [u8; MAC_BYTES] {
-        let [low, high] = self.counter.to_le_bytes();
-        let [a, b, c, d] = self.transaction_identifier;
-        self.mac.update(&[first, low, high, a, b, c, d]);
-        self.mac.update(body);
-        self.mac.finish_truncated()
-    }
-
-    fn initialization_vector(&self, label: [u8; 2]) -> [u8; BLOCK_BYTES] {
-        let mut iv = [0; BLOCK_BYTES];
-        iv[..2].copy_from_slice(&label);
-        iv[2..6].copy_from_slice(&self.transaction_identifier);
-        iv[6..8].copy_from_slice(&self.counter.to_le_bytes());
-        self.cipher.encrypt_block((&mut iv).into());
-        iv
+    fn answer_bytes_max(mode: CommunicationMode, data_bytes: usize) -> usize {
+        match mode {
+            CommunicationMode::Plain => data_bytes,
+            CommunicationMode::Full if data_bytes > 0 => (data_bytes + 1).next_multiple_of(BLOCK_BYTES) + MAC_BYTES,
+            CommunicationMode::Mac | CommunicationMode::Full => data_bytes + MAC_BYTES,
+        }
     }
 }
 
-impl fmt::Debug for Channel {
+impl fmt::Debug for Ev2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("counter", &self.counter).finish_non_exhaustive()
-    }
-}
-
-/// Length of an answer at most, as it travels, that says `data_bytes`.
-pub(crate) const fn answer_bytes_max(mode: CommunicationMode, data_bytes: usize) -> usize {
-    match mode {
-        CommunicationMode::Plain => data_bytes,
-        CommunicationMode::Full if data_bytes > 0 => (data_bytes + 1).next_multiple_of(BLOCK_BYTES) + MAC_BYTES,
-        CommunicationMode::Mac | CommunicationMode::Full => data_bytes + MAC_BYTES,
+        f.debug_struct("Ev2").field("counter", &self.counter).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,49 @@
+//! One command as its file states it, before secure messaging.
+
+use std::ops::RangeInclusive;
+
+use crate::{command::Command, file::CommunicationMode};
+
+/// What is sent, and what must come back.
+#[derive(Debug)]
+pub struct Request<H, D> {
+    pub(crate) command: Command,
+    /// How the command travels in a session.
+    pub(crate) mode: CommunicationMode,
+    /// How the answer travels in a session.
+    pub(crate) answer_mode: CommunicationMode,
+    /// The part that stays in clear and is authenticated before the data.
+    pub(crate) header: H,
+    /// The part that mode Full enciphers.
+    pub(crate) data: D,
+    /// See [`Plaintext::checksum`](crate::channel::Plaintext::checksum).
+    pub(crate) checksum: Option<[u8; 4]>,
+    /// Bytes of the answer once verified and deciphered.
+    pub(crate) answer_bytes: RangeInclusive<usize>,
+}
+
+impl<H> Request<H, [u8; 0]> {
+    /// A command that travels in this mode both ways, has no data and answers none.
+    pub(crate) fn new(command: Command, mode: CommunicationMode, header: H) -> Self {
+        Self { command, mode, answer_mode: mode, header, data: [], checksum: None, answer_bytes: 0..=0 }
+    }
+
+    pub(crate) fn data<D>(self, data: D) -> Request<H, D> {
+        let Self { command, mode, answer_mode, header, data: [], checksum, answer_bytes } = self;
+        Request { command, mode, answer_mode, header, data, checksum, answer_bytes }
+    }
+}
+
+impl<H, D> Request<H, D> {
+    pub(crate) fn checksum(self, checksum: Option<[u8; 4]>) -> Self {
+        Self { checksum, ..self }
+    }
+
+    pub(crate) fn answers(self, answer_bytes: RangeInclusive<usize>) -> Self {
+        Self { answer_bytes, ..self }
+    }
+
+    pub(crate) fn answer_mode(self, answer_mode: CommunicationMode) -> Self {
+        Self { answer_mode, ..self }
+    }
+}
