@@ -53,3 +53,17 @@ impl<'a> BitReader<'a> {
         value
     }
 }
+
+pub(crate) fn low_u8(value: u64) -> u8 {
+    value.to_be_bytes()[7]
+}
+
+pub(crate) fn low_u16(value: u64) -> u16 {
+    let bytes = value.to_be_bytes();
+    u16::from_be_bytes([bytes[6], bytes[7]])
+}
+
+pub(crate) fn low_u32(value: u64) -> u32 {
+    let bytes = value.to_be_bytes();
+    u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
+}

@@ -1,27 +1,44 @@
-//! Our application on a card, layout version 1 (byte tables: `docs/card-layout.md`).
+//! Our application on a card, layout version 1, as data (byte tables: `docs/card-layout.md`).
 //!
 //! A card carries one application with four files. The newest record of the cyclic file is state, receipt and purse
-//! mirror in one, so that a tap reads once and writes once.
+//! mirror in one, so that a tap reads once and writes once. The desk that makes a card and the linter that reads it
+//! back take keys, files and rights from [`APPLICATION`].
 
-use crate::bits::{BitReader, BitWriter};
-use crate::id::{DeviceId, Epoch, LineNumber, StopNumber, TapId};
-use crate::money::{Amount, Balance};
-use crate::time::{Moment, ServiceDay};
+mod desk;
+mod issuer;
+mod profile;
+mod record;
+
+pub use desk::{
+    ACTION_SEQUENCES, DeskRecordError, DeskWrite, record_of_issue, record_of_load, record_of_refund, record_of_sale,
+    record_of_surrender, record_of_transfer,
+};
+pub use issuer::{ISSUER_FIELDS, Issuer, PRODUCTS, Product, ProductKind};
+pub use profile::Profile;
+pub use record::{CarriedFields, RECORD_FIELDS, Record, RecordKind};
 
 /// The application identifier as transmitted (least significant byte first on the wire, so 0x484E01).
 pub const APPLICATION_ID: [u8; 3] = [0x01, 0x4E, 0x48];
 /// The last part of every key diversification input: UID ‖ AID ‖ key number ‖ this.
 pub const SYSTEM_ID: [u8; 4] = *b"CHAM";
+/// Key 0, application master: held by the issuer; changes keys and settings.
+pub const KEY_APPLICATION_MASTER: u8 = 0;
+/// Key 1, inspect: held by inspectors; reads records and nothing else.
+pub const KEY_INSPECT: u8 = 1;
 /// Key 2, validate: held by validators; reads, debits and writes records, never raises a balance.
 pub const KEY_VALIDATE: u8 = 2;
+/// Key 3, load: held by desks; credits the purse and writes the issuer file.
+pub const KEY_LOAD: u8 = 3;
 /// The key number that stands for the Transaction MAC key in its diversification input.
 pub const KEY_TRANSACTION_MAC: u8 = 0x0F;
 /// Backup data file: profile and products, written by the issuer.
 pub const FILE_ISSUER: u8 = 0x01;
 /// Value file: the purse.
 pub const FILE_PURSE: u8 = 0x02;
-/// Cyclic record file: one [`Record`] per tap.
+/// Cyclic record file: one [`Record`] per tap or desk action.
 pub const FILE_RECORD: u8 = 0x03;
+/// Transaction MAC file; EV1 cards have none.
+pub const FILE_TRANSACTION_MAC: u8 = 0x0F;
 /// Length of a record in bytes.
 pub const RECORD_LEN: usize = 60;
 /// Length of the issuer file in bytes.
@@ -29,126 +46,192 @@ pub const ISSUER_LEN: usize = 64;
 /// The layout that this crate reads and writes.
 pub const LAYOUT_VERSION: u8 = 1;
 
-/// The fields of a [`Record`] in order, with their widths in bits, most significant bit first.
-pub const RECORD_FIELDS: [(&str, usize); 31] = [
-    ("layout_version", 4),
-    ("kind", 4),
-    ("card_sequence", 24),
-    ("tap_device", 24),
-    ("tap_epoch", 8),
-    ("tap_sequence", 32),
-    ("previous_device", 24),
-    ("previous_epoch", 8),
-    ("previous_sequence", 32),
-    ("time", 32),
-    ("line", 16),
-    ("stop", 16),
-    ("amount", 24),
-    ("balance_after", 32),
-    ("product", 8),
-    ("profile", 4),
-    ("journey_stop", 16),
-    ("journey_minutes_ago", 12),
-    ("journey_paid", 20),
-    ("transfer_minutes_ago", 12),
-    ("transfer_count", 4),
-    ("transfer_paid", 20),
-    ("cap_day", 9),
-    ("cap_day_spent", 20),
-    ("cap_month", 6),
-    ("cap_month_spent", 22),
-    ("pass_uses", 6),
-    ("action_sequence", 12),
-    ("action_remainder", 24),
-    ("recovered", 1),
-    ("reserved", 4),
-];
+/// The most that a purse holds, in minor units: a load past it is refused by the card.
+pub const PURSE_UPPER_LIMIT: i32 = 2_000_000;
 
-/// What made a record.
+/// What every card of this layout carries.
+pub const APPLICATION: ApplicationLayout = ApplicationLayout {
+    identifier: APPLICATION_ID,
+    keys: &[
+        KeyLayout { number: KEY_APPLICATION_MASTER, name: "application_master", role: "changes keys and settings" },
+        KeyLayout { number: KEY_INSPECT, name: "inspect", role: "reads records only" },
+        KeyLayout { number: KEY_VALIDATE, name: "validate", role: "reads, debits and writes records" },
+        KeyLayout { number: KEY_LOAD, name: "load", role: "credits the purse, writes the issuer file" },
+    ],
+    key_settings: 0x01,
+    key_sets: 2,
+    roll_key: KEY_VALIDATE,
+    files: &[
+        FileLayout {
+            number: FILE_ISSUER,
+            name: "issuer",
+            kind: FileKind::BackupData { length: 64 },
+            rights: rights(Right::Key(KEY_VALIDATE), Right::Key(KEY_LOAD)),
+            mode: Mode::Mac,
+        },
+        FileLayout {
+            number: FILE_PURSE,
+            name: "purse",
+            kind: FileKind::Value {
+                lower_limit: 0,
+                upper_limit: PURSE_UPPER_LIMIT,
+                limited_credit: false,
+                free_value: false,
+            },
+            rights: rights(Right::Key(KEY_VALIDATE), Right::Key(KEY_LOAD)),
+            mode: Mode::Mac,
+        },
+        FileLayout {
+            number: FILE_RECORD,
+            name: "record",
+            kind: FileKind::CyclicRecords { record_length: 60, slots: 12 },
+            rights: rights(Right::Key(KEY_INSPECT), Right::Key(KEY_VALIDATE)),
+            mode: Mode::Mac,
+        },
+        FileLayout {
+            number: FILE_TRANSACTION_MAC,
+            name: "transaction_mac",
+            kind: FileKind::TransactionMac,
+            rights: rights(Right::Never, Right::Never),
+            mode: Mode::Mac,
+        },
+    ],
+};
+const _: () = assert!(ISSUER_LEN == 64 && RECORD_LEN == 60, "the file table names these lengths");
+
+/// Nobody has Write alone, and only the application master changes rights.
+const fn rights(read: Right, read_write: Right) -> Rights {
+    Rights { read, write: Right::Never, read_write, change: Right::Key(KEY_APPLICATION_MASTER) }
+}
+
+/// An application on a card: keys, files and who may do what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordKind {
-    /// The desk, when the card was issued.
-    Issued,
-    /// A boarding on a line with tap-in only.
-    Boarding,
-    /// The start of a journey on a line with tap-in and tap-out.
-    TapIn,
-    /// The end of such a journey.
-    TapOut,
-    /// A desk that loaded value or a product.
-    Load,
+pub struct ApplicationLayout {
+    /// The identifier, as transmitted.
+    pub identifier: [u8; 3],
+    /// Its AES-128 keys, in order of their numbers from 0.
+    pub keys: &'static [KeyLayout],
+    /// The application's key settings (KeySett1): every key is changed under the application master, the master may be
+    /// changed, files are listed, made and deleted under it only, and these settings are frozen.
+    pub key_settings: u8,
+    /// Key sets of an EV2 or EV3 card: one in force, and one in which a desk lays the next key version. EV1 cards have
+    /// one; their keys are changed at a desk.
+    pub key_sets: u8,
+    /// The key under which the next key set is rolled into force: validators hold it, so that a tap can.
+    pub roll_key: u8,
+    /// Its files.
+    pub files: &'static [FileLayout],
 }
 
-/// Who rides: the profile that a fare may depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// No profile.
-    #[default]
-    Ordinary,
-    /// Pupils and students.
-    Student,
-    /// Workers in industrial zones.
-    IndustrialZoneWorker,
-    /// People aged 60 and over.
-    SixtyPlus,
-    /// Children under six.
-    UnderSix,
-    /// People with merit.
-    Merit,
-    /// Members of poor households.
-    PoorHousehold,
-    /// Disabled people.
-    Disabled,
-}
-
-/// The newest state of a card: one record of the cyclic file.
+/// A key of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// What made it.
-    pub kind: RecordKind,
-    /// Counts the records of this card: 1 at issue, then one more each, to 2²⁴−1.
-    pub card_sequence: u32,
-    /// The tap that wrote it; `None` when a desk did.
-    pub tap: Option<TapId>,
-    /// The tap that wrote the record before it.
-    pub previous: Option<TapId>,
-    /// When.
-    pub time: Moment,
-    /// On which line.
-    pub line: LineNumber,
-    /// At which stop.
-    pub stop: StopNumber,
-    /// What was debited with it, to 2²⁴−1 minor units.
-    pub amount: Amount,
-    /// The purse after it: a mirror of the value file, committed with it.
-    pub balance_after: Balance,
-    /// The issuer file holds a pass that may count.
-    pub has_pass: bool,
-    /// The issuer file holds a profile that may count.
-    pub has_profile: bool,
-    /// The profile, as a hint for screens; the issuer file decides.
-    pub profile: Profile,
-    /// Fields that the rules in force do not use, carried on unchanged: journey, transfer chain, caps, pass uses,
-    /// actions.
-    pub carried: CarriedFields,
-    /// The tap that wrote it first had to resolve an unknown one.
-    pub recovered: bool,
+pub struct KeyLayout {
+    /// Its number on the card.
+    pub number: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// What its holder can do.
+    pub role: &'static str,
 }
 
-/// Journey, transfer, cap, pass and action fields: raw, in record order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CarriedFields {
-    /// Stop of entry, minutes since then (to 4,095), paid so far.
-    pub journey: (u16, u16, u32),
-    /// Minutes since the chain began, boardings in it (to 15), paid in it.
-    pub transfer: (u16, u8, u32),
-    /// Service day modulo 512, spent in it, month modulo 64, spent in it.
-    pub caps: (u16, u32, u8, u32),
-    /// Uses of a pass (to 63).
-    pub pass_uses: u8,
-    /// Last action worked off (to 4,095), and what remains of it (signed, 24 bits).
-    pub action: (u16, i32),
+/// A file of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLayout {
+    /// Its number on the card.
+    pub number: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, and its sizes and limits.
+    pub kind: FileKind,
+    /// Who may do what.
+    pub rights: Rights,
+    /// How data travel.
+    pub mode: Mode,
+}
+
+/// The kinds of file that the layout uses: all are under the card's transaction, so that a commit takes all or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A backup data file.
+    BackupData {
+        /// Its length in bytes.
+        length: u32,
+    },
+    /// A value file.
+    Value {
+        /// The least that it holds, in minor units: below 0 would be a grace that a card may owe.
+        lower_limit: i32,
+        /// The most that it holds, in minor units: a load past it is refused by the card.
+        upper_limit: i32,
+        /// Whether LimitedCredit is on: whoever may debit could then give back.
+        limited_credit: bool,
+        /// Whether anybody may read the value.
+        free_value: bool,
+    },
+    /// A cyclic record file.
+    CyclicRecords {
+        /// The length of a record in bytes.
+        record_length: u32,
+        /// How many records it has room for; one is spare.
+        slots: u32,
+    },
+    /// The file whose key makes Transaction MACs. Its ReadWrite right is Never: CommitReaderID is off.
+    TransactionMac,
+}
+
+/// Who may do what with a file, in the order in which a card states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Read; of a value file, read and debit.
+    pub read: Right,
+    /// Write; of a value file, also limited credit.
+    pub write: Right,
+    /// Both; of a value file, also credit.
+    pub read_write: Right,
+    /// Change these rights.
+    pub change: Right,
+}
+
+/// Who has a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Whoever holds this key.
+    Key(u8),
+    /// Everybody, without a key.
+    Free,
+    /// Nobody.
+    Never,
+}
+
+/// How the data of a file travel between card and reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In clear, unprotected.
+    Plain,
+    /// In clear, with a MAC.
+    Mac,
+    /// Enciphered, with a MAC.
+    Full,
+}
+
+impl ApplicationLayout {
+    /// The file of this number.
+    pub fn file(&self, number: u8) -> Option<&FileLayout> {
+        self.files.iter().find(|file| file.number == number)
+    }
+}
+
+/// The layout version that the bytes of a record or of an issuer file claim, whether or not this program knows it: the
+/// high four bits of a record's first byte, the first byte of an issuer file.
+///
+/// # Errors
+/// [`LayoutError::Length`] where the bytes have the length of neither file.
+pub fn layout_version(bytes: &[u8]) -> Result<u8, LayoutError> {
+    match bytes.len() {
+        RECORD_LEN => Ok(bytes[0] >> 4),
+        ISSUER_LEN => Ok(bytes[0]),
+        found => Err(LayoutError::Length { expected: RECORD_LEN, found }),
+    }
 }
 
 /// Why bytes from a card are not ours to use.
@@ -168,254 +251,4 @@ pub enum LayoutError {
     /// A field that holds what no writer of ours writes.
     #[error("field `{0}` of the card holds an impossible value")]
     Field(&'static str),
-}
-
-impl Record {
-    /// The record's 60 bytes.
-    ///
-    /// # Errors
-    /// [`LayoutError::Field`] where a value is wider than its field.
-    pub fn encode(&self) -> Result<[u8; RECORD_LEN], LayoutError> {
-        let carried = &self.carried;
-        let amount = u64::try_from(self.amount.minor()).map_err(|_| LayoutError::Field("amount"))?;
-        let balance = i32::try_from(self.balance_after.minor()).map_err(|_| LayoutError::Field("balance_after"))?;
-        let (device, epoch, sequence) = tap_fields(self.tap);
-        let (previous_device, previous_epoch, previous_sequence) = tap_fields(self.previous);
-        let remainder = carried.action.1;
-        if !(-0x80_0000..0x80_0000).contains(&remainder) {
-            return Err(LayoutError::Field("action_remainder"));
-        }
-        let values = [
-            u64::from(LAYOUT_VERSION),
-            self.kind as u64,
-            u64::from(self.card_sequence),
-            device,
-            epoch,
-            sequence,
-            previous_device,
-            previous_epoch,
-            previous_sequence,
-            u64::from(self.time.0),
-            u64::from(self.line.0),
-            u64::from(self.stop.0),
-            amount,
-            u64::from(u32::from_be_bytes(balance.to_be_bytes())),
-            u64::from(self.has_pass) | u64::from(self.has_profile) << 1,
-            self.profile as u64,
-            u64::from(carried.journey.0),
-            u64::from(carried.journey.1),
-            u64::from(carried.journey.2),
-            u64::from(carried.transfer.0),
-            u64::from(carried.transfer.1),
-            u64::from(carried.transfer.2),
-            u64::from(carried.caps.0),
-            u64::from(carried.caps.1),
-            u64::from(carried.caps.2),
-            u64::from(carried.caps.3),
-            u64::from(carried.pass_uses),
-            u64::from(carried.action.0),
-            u64::from(u32::from_be_bytes(remainder.to_be_bytes()) & 0xFF_FFFF),
-            u64::from(self.recovered),
-            0,
-        ];
-        let mut writer = BitWriter::<RECORD_LEN>::new();
-        for ((name, width), value) in RECORD_FIELDS.into_iter().zip(values) {
-            if value >> width != 0 {
-                return Err(LayoutError::Field(name));
-            }
-            writer.put(width, value);
-        }
-        Ok(writer.finish())
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    /// [`LayoutError`]: another length, another layout version, or a field that cannot be.
-    pub fn decode(bytes: &[u8]) -> Result<Self, LayoutError> {
-        if bytes.len() != RECORD_LEN {
-            return Err(LayoutError::Length { expected: RECORD_LEN, found: bytes.len() });
-        }
-        let mut reader = BitReader::new(bytes);
-        let values = RECORD_FIELDS.map(|(_, width)| reader.take(width));
-        if values[0] != u64::from(LAYOUT_VERSION) {
-            return Err(LayoutError::Version(low_u8(values[0])));
-        }
-        if values[30] != 0 {
-            return Err(LayoutError::Field("reserved"));
-        }
-        let amount = Amount::from(low_u32(values[12]));
-        Ok(Self {
-            kind: match values[1] {
-                0 => RecordKind::Issued,
-                1 => RecordKind::Boarding,
-                2 => RecordKind::TapIn,
-                3 => RecordKind::TapOut,
-                4 => RecordKind::Load,
-                _ => return Err(LayoutError::Field("kind")),
-            },
-            card_sequence: low_u32(values[2]),
-            tap: tap_of(values[3], values[4], values[5]),
-            previous: tap_of(values[6], values[7], values[8]),
-            time: Moment(low_u32(values[9])),
-            line: LineNumber(low_u16(values[10])),
-            stop: StopNumber(low_u16(values[11])),
-            amount,
-            balance_after: Balance::from_minor(i64::from(i32::from_be_bytes(low_u32(values[13]).to_be_bytes()))),
-            has_pass: values[14] & 1 == 1,
-            has_profile: values[14] & 2 == 2,
-            profile: profile_of(low_u8(values[15])).ok_or(LayoutError::Field("profile"))?,
-            carried: CarriedFields {
-                journey: (low_u16(values[16]), low_u16(values[17]), low_u32(values[18])),
-                transfer: (low_u16(values[19]), low_u8(values[20]), low_u32(values[21])),
-                caps: (low_u16(values[22]), low_u32(values[23]), low_u8(values[24]), low_u32(values[25])),
-                pass_uses: low_u8(values[26]),
-                action: (low_u16(values[27]), sign_extend_24(low_u32(values[28]))),
-            },
-            recovered: values[29] == 1,
-        })
-    }
-}
-
-/// What the issuer wrote on the card: the profile and the products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Issuer {
-    /// Who rides.
-    pub profile: Profile,
-    /// The last service day on which the profile counts.
-    pub profile_valid_until: ServiceDay,
-    /// Up to five products; empty places are [`Product::NONE`].
-    pub products: [Product; PRODUCTS],
-}
-
-/// How many products the issuer file has room for.
-pub const PRODUCTS: usize = 5;
-
-/// A product on the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Product {
-    /// What it is.
-    pub kind: ProductKind,
-    /// The line of a one-route pass.
-    pub line: LineNumber,
-    /// The first service day on which it counts.
-    pub valid_from: ServiceDay,
-    /// The last service day on which it counts.
-    pub valid_until: ServiceDay,
-}
-
-impl Product {
-    /// An empty place.
-    pub const NONE: Self =
-        Self { kind: ProductKind::None, line: LineNumber(0), valid_from: ServiceDay(0), valid_until: ServiceDay(0) };
-
-    /// Whether it is a pass that covers `line`, on whatever day.
-    pub fn covers(&self, line: LineNumber) -> bool {
-        match self.kind {
-            ProductKind::None => false,
-            ProductKind::OneRoutePass => self.line == line,
-            ProductKind::AllRoutePass => true,
-        }
-    }
-}
-
-/// The kinds of product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProductKind {
-    /// An empty place.
-    None,
-    /// A pass for one route.
-    OneRoutePass,
-    /// A pass for every route.
-    AllRoutePass,
-}
-
-impl Issuer {
-    /// Reads the issuer file.
-    ///
-    /// # Errors
-    /// [`LayoutError`]: another length, another layout version, or a field that cannot be.
-    pub fn decode(bytes: &[u8]) -> Result<Self, LayoutError> {
-        if bytes.len() != ISSUER_LEN {
-            return Err(LayoutError::Length { expected: ISSUER_LEN, found: bytes.len() });
-        }
-        let mut reader = BitReader::new(bytes);
-        let version = low_u8(reader.take(8));
-        if version != LAYOUT_VERSION {
-            return Err(LayoutError::Version(version));
-        }
-        let profile = profile_of(low_u8(reader.take(8))).ok_or(LayoutError::Field("profile"))?;
-        let profile_valid_until = ServiceDay(low_u16(reader.take(16)));
-        let mut products = [Product::NONE; PRODUCTS];
-        for product in &mut products {
-            product.kind = match reader.take(8) {
-                0 => ProductKind::None,
-                1 => ProductKind::OneRoutePass,
-                2 => ProductKind::AllRoutePass,
-                _ => return Err(LayoutError::Field("product_kind")),
-            };
-            product.line = LineNumber(low_u16(reader.take(16)));
-            product.valid_from = ServiceDay(low_u16(reader.take(16)));
-            product.valid_until = ServiceDay(low_u16(reader.take(16)));
-            reader.take(40);
-        }
-        Ok(Self { profile, profile_valid_until, products })
-    }
-
-    /// The issuer file's 64 bytes.
-    pub fn encode(&self) -> [u8; ISSUER_LEN] {
-        let mut writer = BitWriter::<ISSUER_LEN>::new();
-        writer.put(8, u64::from(LAYOUT_VERSION));
-        writer.put(8, self.profile as u64);
-        writer.put(16, u64::from(self.profile_valid_until.0));
-        for product in &self.products {
-            writer.put(8, product.kind as u64);
-            writer.put(16, u64::from(product.line.0));
-            writer.put(16, u64::from(product.valid_from.0));
-            writer.put(16, u64::from(product.valid_until.0));
-            writer.put(40, 0);
-        }
-        writer.finish()
-    }
-}
-
-fn profile_of(code: u8) -> Option<Profile> {
-    Some(match code {
-        0 => Profile::Ordinary,
-        1 => Profile::Student,
-        2 => Profile::IndustrialZoneWorker,
-        3 => Profile::SixtyPlus,
-        4 => Profile::UnderSix,
-        5 => Profile::Merit,
-        6 => Profile::PoorHousehold,
-        7 => Profile::Disabled,
-        _ => return None,
-    })
-}
-
-fn tap_fields(tap: Option<TapId>) -> (u64, u64, u64) {
-    tap.map_or((0, 0, 0), |tap| (u64::from(tap.device.number()), u64::from(tap.epoch), u64::from(tap.sequence)))
-}
-
-fn tap_of(device: u64, epoch: u64, sequence: u64) -> Option<TapId> {
-    let device = DeviceId::new(low_u32(device))?;
-    Some(TapId { device, epoch: Epoch::from(low_u8(epoch)), sequence: low_u32(sequence) })
-}
-
-fn sign_extend_24(value: u32) -> i32 {
-    i32::from_be_bytes((value << 8).to_be_bytes()) >> 8
-}
-
-fn low_u8(value: u64) -> u8 {
-    value.to_be_bytes()[7]
-}
-
-fn low_u16(value: u64) -> u16 {
-    let bytes = value.to_be_bytes();
-    u16::from_be_bytes([bytes[6], bytes[7]])
-}
-
-fn low_u32(value: u64) -> u32 {
-    let bytes = value.to_be_bytes();
-    u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
 }

@@ -136,15 +136,25 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
     Decision::Accept(Accept { fare, basis, expired_pass: product.expired, record })
 }
 
-/// Rides never exceed debits: a card that comes back to the place of its last tap is not let in again.
+/// Rides never exceed debits: a card that comes back to the place of its last ride is not let in again, whether or not
+/// a desk has written on it since.
 fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Refusal> {
-    let last = record.tap?;
-    let admits = matches!(record.kind, RecordKind::Boarding | RecordKind::TapIn);
-    let here = record.line == boarding.line && record.stop == boarding.stop;
-    if !admits || record.time.distance_s(boarding.at) >= tariff.pass_back_window_s {
+    let since_record_s = record.time.distance_s(boarding.at);
+    let since_ride_s = match record.kind {
+        RecordKind::Boarding | RecordKind::TapIn => since_record_s,
+        // Whole minutes, rounded down: a load never opens the window early.
+        RecordKind::Load | RecordKind::Refund | RecordKind::Sale if record.line != LineNumber(0) => {
+            since_record_s.saturating_add(60 * u32::from(record.carried.journey.1))
+        }
+        RecordKind::Load | RecordKind::Refund | RecordKind::Sale | RecordKind::Issued | RecordKind::TapOut => {
+            return None;
+        }
+    };
+    if since_ride_s >= tariff.pass_back_window_s {
         return None;
     }
-    if last.device == boarding.tap.device {
+    let here = record.line == boarding.line && record.stop == boarding.stop;
+    if record.last_tap().is_some_and(|last| last.device == boarding.tap.device) {
         Some(Refusal::AlreadyPaid)
     } else if here {
         Some(Refusal::UseSameGate)

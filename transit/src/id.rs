@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A validator: 1..=16,777,215, the 24 bits that a card's record has for it.
+/// A validator or a desk: 1..=16,777,215, the 24 bits that a card's record has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct DeviceId(u32);
@@ -50,15 +50,15 @@ impl fmt::Display for DeviceId {
 #[error("a device number is 1 to {max}, not {0}", max = DeviceId::MAX)]
 pub struct InvalidDeviceId(pub u32);
 
-/// One life of a validator's tap log, 1..=255. A device whose log was lost or replaced starts the next epoch at
+/// One life of the log of a validator or a desk, 1..=255. A device whose log was lost or replaced starts the next epoch at
 /// sequence 1.
 pub type Epoch = u8;
 
-/// The name of one tap: the device that made it, the epoch of that device's log, and its place in the log (1, 2, 3 …,
+/// The name of one tap, or of one step of a desk's action: the device that made it, the epoch of that device's log, and its place in the log (1, 2, 3 …,
 /// without a gap). Written as `device-epoch-sequence`, such as `12-1-4711`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TapId {
-    /// The validator.
+    /// The validator or the desk.
     pub device: DeviceId,
     /// The epoch of its log.
     pub epoch: Epoch,

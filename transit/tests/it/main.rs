@@ -3,6 +3,9 @@
 
 mod card;
 mod config;
+mod desk_record;
 mod fare;
+mod layout;
+mod layout_2;
 mod money_and_time;
 mod tap;

@@ -1,0 +1,38 @@
+//! Who rides.
+
+/// Who rides: the profile that a fare may depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// No profile.
+    #[default]
+    Ordinary,
+    /// Pupils and students.
+    Student,
+    /// Workers in industrial zones.
+    IndustrialZoneWorker,
+    /// People aged 60 and over.
+    SixtyPlus,
+    /// Children under six.
+    UnderSix,
+    /// People with merit.
+    Merit,
+    /// Members of poor households.
+    PoorHousehold,
+    /// Disabled people.
+    Disabled,
+}
+
+pub(super) fn profile_of(code: u8) -> Option<Profile> {
+    Some(match code {
+        0 => Profile::Ordinary,
+        1 => Profile::Student,
+        2 => Profile::IndustrialZoneWorker,
+        3 => Profile::SixtyPlus,
+        4 => Profile::UnderSix,
+        5 => Profile::Merit,
+        6 => Profile::PoorHousehold,
+        7 => Profile::Disabled,
+        _ => return None,
+    })
+}
