@@ -10,6 +10,7 @@ use std::{
 use card_crypto::{FrameSize, Transport};
 use tempfile::TempDir;
 use transit::{
+    card::{APPLICATION_ID, FILE_PURSE},
     id::{DeviceId, LineNumber, OperatorId, StopNumber},
     screen::State,
     tariff::Tariff,
@@ -58,6 +59,15 @@ impl Bus {
     /// # Errors
     /// The fixtures cannot be read, or the log cannot be written.
     pub fn new(folder: &Path) -> Result<Self, Failure> {
+        const TORN_TAPS_PER_CARD: u32 = 8;
+        Self::with_torn_taps(folder, TORN_TAPS_PER_CARD)
+    }
+
+    /// The same, with another limit of torn taps of one card within a day.
+    ///
+    /// # Errors
+    /// The fixtures cannot be read, or the log cannot be written.
+    pub fn with_torn_taps(folder: &Path, torn_taps_per_card: u32) -> Result<Self, Failure> {
         let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
         let keys = TestKeys::load(&files.join("keys/test-card-keys.toml"))?;
         let moment = virtual_card::Moment { now: MORNING.0, today: TODAY };
@@ -71,7 +81,7 @@ impl Bus {
             deny_list: DenyList::new(1, vec![]),
             frame_size: FrameSize::Bytes128,
             intent_deadline: Duration::from_secs(30),
-            torn_taps_per_card: 8,
+            torn_taps_per_card,
             older_records: 2,
         };
         let mut engine = Engine::new(rules, CardKeys::new(keys.validate, keys.token));
@@ -92,6 +102,12 @@ impl Bus {
     pub fn card(&self, name: &str) -> Result<Picc, Failure> {
         let fixture = self.fixtures.get(name).ok_or_else(|| format!("fixtures/cards has no {name}.toml"))?;
         Ok(fixture.card(counting_random()))
+    }
+
+    /// What the purse of a card of ours holds, in minor units.
+    #[must_use]
+    pub fn purse_minor(&self, card: &Picc) -> Option<i32> {
+        card.value(APPLICATION_ID, FILE_PURSE)
     }
 
     /// One tap, and the look at older records that follows an accepted one.

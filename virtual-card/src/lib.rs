@@ -10,6 +10,7 @@
 //! | [`application`], [`file`](mod@file) | what a card is issued with: keys, files, access rights |
 //! | [`fixture`], [`layout`], [`test_keys`] | cards as readable files |
 //! | [`field`](mod@field) | a card in a reader's field: faults, traffic, the in-process transport |
+//! | [`distortion`] | answers that no genuine card gives |
 //! | [`vpcd`] | a card laid on the virtual reader of a PC/SC service |
 //! | [`pcscd`] | a PC/SC service of one's own, with two virtual readers |
 //!
@@ -25,6 +26,7 @@ pub mod application;
 mod authentication;
 mod crypto;
 mod data_files;
+pub mod distortion;
 pub mod field;
 pub mod file;
 pub mod fixture;

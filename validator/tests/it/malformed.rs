@@ -1,7 +1,7 @@
 //! Answers that no genuine card gives: never green, never a panic, always a reason.
 
 use transit::screen::State;
-use virtual_card::field::Mutation;
+use virtual_card::{distortion::distorted, field::Mutation};
 
 use crate::world::{Bus, Cards, NOW};
 
@@ -53,7 +53,8 @@ fn never_green(exchange: u32) {
             bus = Bus::with_torn_taps(101, 23, u32::MAX);
         }
         let seed = u64::from(exchange) << 32 | u64::from(number);
-        let mutation: Mutation = Box::new(move |at, answer| if at == exchange { mutate(answer, seed) } else { answer });
+        let mutation: Mutation =
+            Box::new(move |at, answer| if at == exchange { distorted(&answer, seed) } else { answer });
         let at = transit::time::Moment(NOW.0 + number * 600);
         let presented = bus.present(&mut cards, "adult", at, None, Some(mutation));
         match presented.state() {
@@ -63,33 +64,4 @@ fn never_green(exchange: u32) {
             other => panic!("exchange {exchange}, mutation {number}: {other:?}"),
         }
     }
-}
-
-/// Another answer than the one given, whatever the seed.
-fn mutate(answer: Vec<u8>, seed: u64) -> Vec<u8> {
-    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
-    let mut next = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap() % below.max(1)
-    };
-    let mut changed = answer.clone();
-    match next(6) {
-        0 | 1 => {
-            let bit = next(changed.len() * 8);
-            changed[bit / 8] ^= 1 << (bit % 8);
-        }
-        2 => changed.truncate(next(answer.len())),
-        3 => changed.extend((0..=next(40)).map(|byte| byte as u8)),
-        4 => changed.iter_mut().for_each(|byte| *byte = next(256) as u8),
-        _ => {
-            let at = next(changed.len());
-            changed.remove(at);
-        }
-    }
-    if changed == answer {
-        changed.push(0);
-    }
-    changed
 }

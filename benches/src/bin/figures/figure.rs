@@ -13,6 +13,7 @@ use benches::Failure;
 pub(crate) enum Bound {
     /// Informs, and binds nobody.
     None,
+    AtLeast(f64),
     AtMost(f64),
     Below(f64),
     Exactly(f64),
@@ -38,6 +39,7 @@ impl Figure {
     pub(crate) fn is_within_bound(&self) -> bool {
         match self.bound {
             Bound::None => true,
+            Bound::AtLeast(least) => self.value >= least,
             Bound::AtMost(most) => self.value <= most,
             Bound::Below(limit) => self.value < limit,
             Bound::Exactly(number) => self.value == number,
@@ -49,6 +51,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::None => String::new(),
+            Self::AtLeast(least) => format!("≥ {least}"),
             Self::AtMost(most) => format!("≤ {most}"),
             Self::Below(limit) => format!("< {limit}"),
             Self::Exactly(number) => format!("= {number}"),
@@ -70,8 +73,8 @@ pub(crate) fn print_table(to: &mut impl Write, figures: &[Figure]) -> io::Result
     for figure in figures {
         let ok = match figure.bound {
             Bound::None => "",
-            Bound::AtMost(_) | Bound::Below(_) | Bound::Exactly(_) if figure.is_within_bound() => "yes",
-            Bound::AtMost(_) | Bound::Below(_) | Bound::Exactly(_) => "NO",
+            _ if figure.is_within_bound() => "yes",
+            Bound::AtLeast(_) | Bound::AtMost(_) | Bound::Below(_) | Bound::Exactly(_) => "NO",
         };
         writeln!(to, "{:<34} {:>10}  {:<9} {ok}", figure.name, rounded(figure.value), figure.bound)?;
     }

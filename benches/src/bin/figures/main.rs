@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod distorted_answers;
 mod figure;
 mod fsyncs;
 mod host_time;
@@ -90,6 +91,7 @@ fn measure_all() -> Result<bool, Failure> {
     figures.push(Figure::unbounded("host_us_per_tap", host_us));
     figures.extend(instructions::measure(&output)?);
     figures.push(stack::measure(&output)?);
+    figures.extend(distorted_answers::measure()?);
 
     let path = output.join("figures.json");
     write_json(&path, &figures)?;
