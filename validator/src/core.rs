@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use card_crypto::FrameSize;
+use reader::{Field, ReaderEvent};
 use transit::screen::{OutOfServiceReason, Screen, State, TapFigures};
 use transit::time::Moment;
 
@@ -17,7 +18,6 @@ use crate::engine::{Answer, Engine, Rules};
 use crate::link::{Link, LinkEvent, ToCore, ToSync, check_acknowledgement};
 use crate::log::{LogFailed, TapLog};
 use crate::panel::Panel;
-use crate::reader::{self, Field, ReaderEvent};
 
 /// What the process takes from outside: the only clock and the only source of randomness.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +73,9 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
     let to_link = sender.clone();
     let link = Link::listen(&config.link_socket, move |event| to_link.send(Event::Link(event)).is_ok())
         .map_err(socket(&config.link_socket))?;
-    let reader = CString::new(config.reader.clone()).map_err(|_| CannotStart::ReaderName)?;
+    let name = CString::new(config.reader.clone()).map_err(|_| CannotStart::ReaderName)?;
     let deadline = Duration::from_millis(config.limits.exchange_deadline_ms);
-    reader::spawn(reader, deadline, sender.clone(), Event::Reader);
+    reader::spawn(name, deadline, sender.clone(), Event::Reader);
     control(sender);
 
     let screen = Screen {

@@ -8,7 +8,6 @@
 //! | [`engine`] | one tap, from a card in the field to an answer |
 //! | [`purse`] | our application on a card |
 //! | [`log`] | the tap log: one intent, taps that can only be added |
-//! | [`reader`] | PC/SC |
 //! | [`core`] | the core process: reader, engine, panel and link |
 //! | [`panel`] | the screens' socket |
 //! | [`link`] | the socket between the two processes |
@@ -27,6 +26,5 @@ pub mod log;
 pub mod outbox;
 pub mod panel;
 pub mod purse;
-pub mod reader;
 pub mod status;
 pub mod uplink;

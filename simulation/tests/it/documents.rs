@@ -40,9 +40,17 @@ fn commands_that_are_named_exist() {
 /// Every file says its licence, and only the screen is under the GPL.
 #[test]
 fn licences_are_as_the_readme_says() {
-    for member in
-        ["transit", "card-crypto", "virtual-card", "validator", "ui", "clearing-house", "simulation", "benches"]
-    {
+    for member in [
+        "transit",
+        "card-crypto",
+        "virtual-card",
+        "reader",
+        "validator",
+        "ui",
+        "clearing-house",
+        "simulation",
+        "benches",
+    ] {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         let gpl = manifest.contains("license = \"GPL-3.0-only\"");
         assert_eq!(gpl, member == "ui", "{member}");

@@ -18,7 +18,7 @@ use benches::{
     bus::{Bus, MORNING, memory_folder},
 };
 use card_crypto::{Lost, Transport};
-use validator::reader::{self, Field, ReaderEvent};
+use reader::{Field, ReaderEvent};
 use virtual_card::{
     CardInField,
     pcscd::{PrivatePcscd, SOCKET_VARIABLE},

@@ -1,9 +1,17 @@
-//! The reader: the only file that knows PC/SC.
+//! Cards in the field of a PC/SC reader: the only part of the project that knows PC/SC.
+//!
+//! A validator takes events for as long as it runs ([`spawn`]); a desk asks for one card after the other
+//! ([`Desk::next_card`]).
 //!
 //! A thread waits for cards and carries exchanges, because PC/SC has no time limit on an exchange: whoever asks waits
 //! with a deadline instead, and a thread that is stuck is known to be. After any error the handle is given up and never
 //! used again: the next card may already answer on it. The context is made anew after every failure of the service,
 //! since an old one never recovers.
+#![forbid(unsafe_code)]
+
+mod desk;
+
+pub use desk::{Desk, NoCard, Presented, list};
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
