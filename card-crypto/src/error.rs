@@ -39,6 +39,12 @@ pub enum Misbehaviour {
         /// Bytes that came.
         actual: usize,
     },
+    /// The answer says something that does not exist.
+    #[error("the answer names a {what} that does not exist")]
+    Unintelligible {
+        /// What it should have named.
+        what: &'static str,
+    },
     /// The card did not prove that it knows the key.
     #[error("the card does not know the key")]
     WrongChallenge,
@@ -68,6 +74,9 @@ pub enum Misuse {
     /// The key that opened the session is changed with `change_own_key`, which ends the session.
     #[error("the key that opened the session cannot be changed like another; use change_own_key")]
     KeyInUse,
+    /// The value that a file is to start with is outside its limits.
+    #[error("the first value of the file is outside its limits")]
+    ValueOutsideLimits,
     /// The session has used up its 16-bit command counter.
     #[error("the command counter is used up")]
     CounterExhausted,

@@ -58,6 +58,27 @@ impl KeyNumber {
     }
 }
 
+/// The number of a key set in the selected application, 0 to 15. Number 0 is the active one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeySetNumber(u8);
+
+impl KeySetNumber {
+    /// The active key set: the one that authentications use.
+    pub const ACTIVE: Self = Self(0);
+
+    /// The key set number, or `None` above 15: an application has at most 16 key sets.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if number <= 15 { Some(Self(number)) } else { None }
+    }
+
+    /// The number as transmitted.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
 /// A two-key triple DES key; with equal halves, a single DES key. Wiped when dropped, never printed.
 ///
 /// Only for the key that a blank card comes with: it is no protection, and this crate makes nothing with it but the way

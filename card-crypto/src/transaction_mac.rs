@@ -8,6 +8,11 @@
 //! with proxmark3 and NXP's published reader sources. **No Transaction MAC of real silicon with known inputs is
 //! public**: try this against one real card before a verdict depends on it.
 
+use aes::{
+    Aes128,
+    cipher::{BlockCipherDecrypt, KeyInit},
+};
+
 use crate::{
     command::Command,
     error::{Misbehaviour, OutOfRange},
@@ -41,6 +46,7 @@ impl TransactionMac {
 /// Everything that one transaction read and wrote, in the order of execution, as the card hashes it.
 ///
 /// Data enters in clear whatever the communication mode. Lengths and offsets are those of the command that was sent.
+/// What reads the Transaction MAC file itself does not enter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionMacInput(Vec<u8>);
 
@@ -82,10 +88,31 @@ impl TransactionMacInput {
         self.item(Command::GetValue, file, &value.to_le_bytes(), &[])
     }
 
+    /// Adds a Credit.
+    #[must_use]
+    pub fn credit(self, file: FileNumber, amount: u32) -> Self {
+        self.item(Command::Credit, file, &amount.to_le_bytes(), &[])
+    }
+
+    /// Adds a LimitedCredit.
+    #[must_use]
+    pub fn limited_credit(self, file: FileNumber, amount: u32) -> Self {
+        self.item(Command::LimitedCredit, file, &amount.to_le_bytes(), &[])
+    }
+
     /// Adds a Debit.
     #[must_use]
     pub fn debit(self, file: FileNumber, amount: u32) -> Self {
         self.item(Command::Debit, file, &amount.to_le_bytes(), &[])
+    }
+
+    /// Adds a WriteData, also one into a standard data file.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the offset or the length of the data needs more than three bytes.
+    pub fn write_data(self, file: FileNumber, offset: u32, data: &[u8]) -> Result<Self, OutOfRange> {
+        let range = [three_bytes("offset", offset)?, length(data)?];
+        Ok(self.item(Command::WriteData, file, range.as_flattened(), data))
     }
 
     /// Adds a WriteRecord.
@@ -93,9 +120,41 @@ impl TransactionMacInput {
     /// # Errors
     /// [`OutOfRange`] when the offset or the length of the data needs more than three bytes.
     pub fn write_record(self, file: FileNumber, offset: u32, data: &[u8]) -> Result<Self, OutOfRange> {
-        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let range = [three_bytes("offset", offset)?, three_bytes("length", length)?];
+        let range = [three_bytes("offset", offset)?, length(data)?];
         Ok(self.item(Command::WriteRecord, file, range.as_flattened(), data))
+    }
+
+    /// Adds an UpdateRecord; `record_number` is counted back from the newest record, which is 0.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the number, the offset or the length of the data needs more than three bytes.
+    pub fn update_record(
+        self,
+        file: FileNumber,
+        record_number: u32,
+        offset: u32,
+        data: &[u8],
+    ) -> Result<Self, OutOfRange> {
+        let range = [three_bytes("record number", record_number)?, three_bytes("offset", offset)?, length(data)?];
+        Ok(self.item(Command::UpdateRecord, file, range.as_flattened(), data))
+    }
+
+    /// Adds a ClearRecordFile.
+    #[must_use]
+    pub fn clear_record_file(self, file: FileNumber) -> Self {
+        self.item(Command::ClearRecordFile, file, &[], &[])
+    }
+
+    /// Adds a CommitReaderID in a session: the reader's name as sent, and the enciphered name of the reader before it as
+    /// the card answered.
+    #[must_use]
+    pub fn commit_reader_id(mut self, reader_id: &[u8; 16], previous: &[u8; 16]) -> Self {
+        let Self(bytes) = &mut self;
+        bytes.push(Command::CommitReaderId.code());
+        bytes.extend_from_slice(reader_id);
+        bytes.extend_from_slice(previous);
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        self
     }
 
     /// The bytes that the card hashes.
@@ -138,9 +197,34 @@ pub fn verify(key: &Key, uid: &[u8; 7], counter: u32, input: &TransactionMacInpu
 /// SesTMMACKey: the key of the one transaction that this counter names.
 #[must_use]
 pub fn session_mac_key(key: &Key, uid: &[u8; 7], counter: u32) -> Key {
+    session_key(0x5A, key, uid, counter)
+}
+
+/// SesTMENCKey: enciphers the name of the reader before, in the one transaction that this counter names.
+#[must_use]
+pub fn session_encryption_key(key: &Key, uid: &[u8; 7], counter: u32) -> Key {
+    session_key(0xA5, key, uid, counter)
+}
+
+/// The name of the reader of the transaction before (TMRIPrev), from what CommitReaderID answered (EncTMRI).
+///
+/// The parameters are those of [`compute`]: `counter` is that of the transaction in which the answer came, after it.
+#[must_use]
+pub fn previous_reader_id(key: &Key, uid: &[u8; 7], counter: u32, enciphered: &[u8; 16]) -> [u8; 16] {
+    let cipher = Aes128::new(session_encryption_key(key, uid, counter).expose_secret().into());
+    let mut reader_id = *enciphered;
+    cipher.decrypt_block((&mut reader_id).into()); // CBC of one block with a zero IV
+    reader_id
+}
+
+fn session_key(label: u8, key: &Key, uid: &[u8; 7], counter: u32) -> Key {
     let mut vector = [0; 16];
-    vector[..5].copy_from_slice(&[0x5A, 0x00, 0x01, 0x00, 0x80]);
+    vector[..5].copy_from_slice(&[label, 0x00, 0x01, 0x00, 0x80]);
     vector[5..9].copy_from_slice(&counter.to_le_bytes());
     vector[9..].copy_from_slice(uid);
     Key::new(cmac(key, &vector))
+}
+
+fn length(data: &[u8]) -> Result<[u8; 3], OutOfRange> {
+    three_bytes("length", u32::try_from(data.len()).unwrap_or(u32::MAX))
 }
