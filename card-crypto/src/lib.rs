@@ -51,6 +51,7 @@ mod cbc;
 pub mod channel;
 pub mod checksum;
 pub mod command;
+pub mod delegation;
 pub mod diversification;
 pub mod error;
 pub mod file;

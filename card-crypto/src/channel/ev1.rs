@@ -73,6 +73,12 @@ impl FactoryDes {
     pub fn new(key: &DesKey) -> Self {
         Self(Channel::new(TripleDes::new(key)))
     }
+
+    /// The running IV, from which the next message starts.
+    #[must_use]
+    pub fn initialization_vector(&self) -> [u8; 8] {
+        std::array::from_fn(|i| self.0.chained.iv[i])
+    }
 }
 
 impl Sealed for Ev1 {}

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 
+use card_crypto::CommunicationMode;
+
 pub(crate) struct Vector(BTreeMap<String, String>);
 
 impl Vector {
@@ -23,6 +25,15 @@ impl Vector {
 
     pub(crate) fn key(&self, field: &str) -> card_crypto::Key {
         card_crypto::Key::new(self.array(field))
+    }
+
+    pub(crate) fn mode(&self, field: &str) -> CommunicationMode {
+        match self.text(field) {
+            "plain" => CommunicationMode::Plain,
+            "mac" => CommunicationMode::Mac,
+            "full" => CommunicationMode::Full,
+            other => panic!("{self:?}, field {field}: no mode {other}"),
+        }
     }
 
     pub(crate) fn number<N: FromStr<Err: Debug>>(&self, field: &str) -> N {
