@@ -54,7 +54,8 @@ pub(super) fn des_cmac_chain(vector: &Vector) {
 fn chain<S: SecureMessaging>(vector: &Vector, session: &mut S, iv: impl Fn(&S) -> Vec<u8>) {
     for (number, step) in (1..).map_while(|number| Some((number, vector.find(&format!("step_{number:02}"))?))) {
         let (input, expected) = step.split_once(' ').expect("input and CMAC");
-        let (input, expected) = (hex::decode(input).unwrap(), hex::decode(expected).unwrap());
+        let decode = |text| hex::decode(text).expect("a step is hexadecimal");
+        let (input, expected): (Vec<u8>, Vec<u8>) = (decode(input), decode(expected));
         if number % 2 == 1 {
             seal(session, CommunicationMode::Plain, input[0], &input[1..], &[]).expect("EV1 counts nothing");
         } else {

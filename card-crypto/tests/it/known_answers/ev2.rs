@@ -43,9 +43,15 @@ pub(super) fn first(vector: &Vector) {
 }
 
 pub(super) fn non_first(vector: &Vector) {
-    let handshake = Ev2NonFirst::respond(&vector.key("key"), vector.array("rnda"), &vector.array("enc_rndb"));
-    assert_eq!(handshake.cryptogram(), &vector.array("pcd_cryptogram"), "{vector:?}");
-    let keys = handshake.open(&vector.array("card_response")).expect("a published handshake holds");
+    let handshake = || Ev2NonFirst::respond(&vector.key("key"), vector.array("rnda"), &vector.array("enc_rndb"));
+    assert_eq!(handshake().cryptogram(), &vector.array("pcd_cryptogram"), "{vector:?}");
+    let proof: [u8; 16] = vector.array("card_response");
+    for bit in 0..128 {
+        let mut changed = proof;
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(handshake().open(&changed), Err(Misbehaviour::WrongChallenge), "{vector:?}, bit {bit}");
+    }
+    let keys = handshake().open(&proof).expect("a published handshake holds");
     if vector.find("ses_enc").is_some() {
         let expected = SessionKeys { encryption: vector.key("ses_enc"), authentication: vector.key("ses_mac") };
         assert_eq!(keys, expected, "{vector:?}");
