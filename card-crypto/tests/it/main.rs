@@ -6,6 +6,7 @@ mod framing;
 mod known_answers;
 mod malformed;
 mod peer;
+mod personalisation;
 mod scripted;
 mod session;
 mod vectors;

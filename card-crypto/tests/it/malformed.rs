@@ -1,9 +1,16 @@
 //! Whatever answers come: no panic, and nothing green that the card did not prove.
 
-use card_crypto::{Aid, Card, Commit, CommunicationMode, FileNumber, FrameSize, Idle, Key, KeyNumber, RecordRange};
+use card_crypto::{
+    AccessRights, Aid, Card, Commit, CommunicationMode, DesKey, FileNumber, FrameSize, Idle, Key, KeyNumber,
+    RecordRange,
+};
 use proptest::prelude::*;
 
-use crate::scripted::{Peer, ScriptedCard, ok, with_status};
+use crate::{
+    commands::{Case, ev1_cases, ev2_cases},
+    peer::{CardSide, PeerCard, Travels},
+    scripted::{Peer, ScriptedCard, ok, with_status},
+};
 
 const PURSE: FileNumber = FileNumber::new(2).expect("below 32");
 const RECORDS: FileNumber = FileNumber::new(3).expect("below 32");
@@ -131,10 +138,59 @@ proptest! {
 
     #[test]
     fn arbitrary_answers_in_clear_never_panic(answers in prop::collection::vec(any_answer(), 0..6)) {
+        for ask in IN_CLEAR {
+            ask(Card::new(ScriptedCard::new(answers.clone()), FrameSize::Bytes64));
+        }
         let idle = || -> Card<ScriptedCard, Idle> { Card::new(ScriptedCard::new(answers.clone()), FrameSize::Bytes64) };
-        let _ = idle().get_version();
-        let _ = idle().select_application(Aid::PICC);
-        let authenticated = idle().authenticate_ev2_first(KeyNumber::MASTER, &Key::new([3; 16]), [5; 16]);
-        prop_assert!(authenticated.is_err());
+        prop_assert!(idle().authenticate_ev2_first(KeyNumber::MASTER, &Key::new([3; 16]), [5; 16]).is_err());
+        prop_assert!(idle().authenticate_aes(KeyNumber::MASTER, &Key::new([3; 16]), [5; 16]).is_err());
+        prop_assert!(idle().authenticate_iso(&DesKey::FACTORY, [5; 8]).is_err());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// The answer that ends a session is the only one without MAC, and its success promises nothing.
+    #[test]
+    fn arbitrary_answers_to_any_command_of_a_session_are_no_success(answers in prop::collection::vec(any_answer(), 0..4)) {
+        fn check<P: CardSide>(cases: &[Case<P>], mode: CommunicationMode, answers: &[Vec<u8>]) -> Result<(), TestCaseError> {
+            for case in cases.iter().filter(|case| !matches!(case.exchanges[0].answer, Travels::Last)) {
+                let mut card = PeerCard::noisy(answers.to_vec());
+                let verdict = (case.run)(P::authenticate(&mut card), mode);
+                prop_assert!(verdict.is_err(), "{}, {mode:?}", case.name);
+            }
+            Ok(())
+        }
+        for mode in [CommunicationMode::Mac, CommunicationMode::Full] {
+            check(&ev1_cases(), mode, &answers)?;
+            check(&ev2_cases(), mode, &answers)?;
+        }
+        check(&ev1_cases(), CommunicationMode::Plain, &answers)?;
+    }
+}
+
+/// Everything that can be asked without a session, and whether it was answered.
+const IN_CLEAR: [fn(Card<ScriptedCard, Idle>) -> bool; 17] = [
+    |mut card| card.get_version().is_ok(),
+    |mut card| card.select_application(Aid::PICC).is_ok(),
+    |mut card| card.free_memory().is_ok(),
+    |mut card| card.read_signature().is_ok(),
+    |mut card| card.get_application_ids().is_ok(),
+    |mut card| card.get_df_names().is_ok(),
+    |mut card| card.get_key_settings().is_ok(),
+    |mut card| card.get_key_version(KeyNumber::MASTER).is_ok(),
+    |mut card| card.get_file_ids().is_ok(),
+    |mut card| card.get_file_settings(PURSE).is_ok(),
+    |mut card| card.delete_file(PURSE).is_ok(),
+    |mut card| card.delete_application(Aid::PICC).is_ok(),
+    |mut card| card.get_value(PURSE).is_ok(),
+    |mut card| card.read_data(PURSE, 0, 32).is_ok(),
+    |mut card| card.read_records(RECORDS, NEWEST).is_ok(),
+    |mut card| card.change_file_settings(PURSE, CommunicationMode::Mac, AccessRights::from_bytes([0, 0])).is_ok(),
+    |card| {
+        let Ok(mut card) = card.prepare_proximity_check() else { return false };
+        card.proximity_check(&[1, 2, 3, 4, 5, 6, 7, 8]).is_ok()
+            && card.verify_proximity_check(&Key::new([1; 16])).is_ok()
+    },
+];

@@ -73,6 +73,12 @@ pub(crate) struct Expected {
     checksum: usize,
 }
 
+impl Expected {
+    pub(crate) fn header_only(header: usize) -> Self {
+        Self { header, data: 0, checksum: 0 }
+    }
+}
+
 /// A card that expects these exchanges.
 pub(crate) struct PeerCard<P> {
     peer: P,
@@ -81,6 +87,7 @@ pub(crate) struct PeerCard<P> {
     exchanges: Vec<Exchange>,
     done: usize,
     flip: Option<Flip>,
+    noise: Option<VecDeque<Vec<u8>>>,
     /// Bits of the last command and of the last answer, before any flip.
     pub(crate) lengths_bits: Vec<(usize, usize)>,
 }
@@ -89,7 +96,12 @@ impl<P: CardSide> PeerCard<P> {
     pub(crate) fn new(mode: CommunicationMode, exchanges: &[Exchange], flip: Option<Flip>) -> Self {
         let handshake = P::handshake().into();
         let (exchanges, lengths_bits) = (exchanges.to_vec(), Vec::new());
-        Self { peer: P::open(), mode, handshake, exchanges, done: 0, flip, lengths_bits }
+        Self { peer: P::open(), mode, handshake, exchanges, done: 0, flip, noise: None, lengths_bits }
+    }
+
+    /// A card that after its handshake answers these, whatever it is asked, and then falls silent.
+    pub(crate) fn noisy(answers: Vec<Vec<u8>>) -> Self {
+        Self { noise: Some(answers.into()), ..Self::new(CommunicationMode::Mac, &[], None) }
     }
 
     pub(crate) fn has_seen_all(&self) -> bool {
@@ -147,6 +159,9 @@ impl<P: CardSide> Transport for PeerCard<P> {
     fn exchange(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Lost> {
         if let Some(answer) = self.handshake.pop_front() {
             return Ok(answer);
+        }
+        if let Some(noise) = &mut self.noise {
+            return noise.pop_front().ok_or(Lost::Silent);
         }
         let body = apdu.get(5..apdu.len() - 1).unwrap_or_default();
         Ok(self.answer([&apdu[1..2], body].concat()))
@@ -242,7 +257,7 @@ pub(crate) struct Ev1Card {
 }
 
 impl Ev1Card {
-    fn vector() -> Vector {
+    pub(crate) fn vector() -> Vector {
         const FILE: &str = include_str!("../vectors/authenticate_aes.txt");
         vectors::named(FILE, "AuthenticateAES 0xAA key 1")
     }

@@ -51,6 +51,11 @@ impl Peer {
         Self(vectors::named(FILE, "AuthenticateEV2First AN12196 key 0 (with SV1/SV2)"))
     }
 
+    /// The same session under other keys, as after AuthenticateEV2NonFirst.
+    pub(crate) fn with_keys(&self, encryption: &str, authentication: &str) -> Self {
+        Self(self.0.with("ses_enc", encryption).with("ses_mac", authentication))
+    }
+
     /// The two answers of the handshake.
     pub(crate) fn handshake(&self) -> [Vec<u8>; 2] {
         [with_status(self.0.bytes("enc_rndb"), 0xAF), ok(self.0.bytes("card_response"))]

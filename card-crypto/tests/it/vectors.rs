@@ -15,6 +15,13 @@ impl Vector {
         self.0.get(field).map(String::as_str)
     }
 
+    /// The same vector with another value of a field.
+    pub(crate) fn with(&self, field: &str, value: &str) -> Self {
+        let mut fields = self.0.clone();
+        fields.insert(field.to_owned(), value.to_owned());
+        Self(fields)
+    }
+
     pub(crate) fn bytes(&self, field: &str) -> Vec<u8> {
         hex::decode(self.text(field)).unwrap_or_else(|why| panic!("{self:?}, field {field}: {why}"))
     }
