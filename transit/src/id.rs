@@ -1,6 +1,7 @@
 //! Identifiers. Each is its own type, so that a stop cannot stand where a line is meant.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -50,12 +51,12 @@ impl fmt::Display for DeviceId {
 #[error("a device number is 1 to {max}, not {0}", max = DeviceId::MAX)]
 pub struct InvalidDeviceId(pub u32);
 
-/// One life of the log of a validator or a desk, 1..=255. A device whose log was lost or replaced starts the next epoch at
-/// sequence 1.
+/// One life of the log of a validator or a desk, 1..=255. A device whose log was lost or replaced starts the next epoch
+/// at sequence 1.
 pub type Epoch = u8;
 
-/// The name of one tap, or of one step of a desk's action: the device that made it, the epoch of that device's log, and its place in the log (1, 2, 3 …,
-/// without a gap). Written as `device-epoch-sequence`, such as `12-1-4711`.
+/// The name of one tap, or of one step of a desk's action: the device that made it, the epoch of that device's log, and
+/// its place in the log (1, 2, 3 …, without a gap). Written as `device-epoch-sequence`, such as `12-1-4711`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TapId {
     /// The validator or the desk.
@@ -107,6 +108,12 @@ pub struct LineNumber(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StopNumber(pub u16);
+
+/// Who a card is registered to, as the operator's register of holders numbers them: 1 or more. Nothing else about a
+/// person enters this system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HolderReference(pub NonZeroU64);
 
 /// What a tap record calls a card: the UID enciphered under the token key. Whoever lacks that key can tell that two
 /// taps are of one card, but not of which.

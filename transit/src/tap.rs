@@ -5,8 +5,9 @@
 
 use ring::digest::{SHA256, digest};
 
+use crate::bytes::{ByteReader, ByteWriter};
 use crate::card::{ISSUER_LEN, RECORD_LEN};
-use crate::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber, TapId};
+use crate::id::{CardToken, LineNumber, OperatorId, StopNumber, TapId};
 use crate::money::Amount;
 use crate::time::Moment;
 
@@ -212,7 +213,7 @@ impl Tap {
         let debited = self.debited.unwrap_or(Amount::ZERO).card_minor().ok_or(TapError::Field("debited_minor"))?;
         let mac = self.transaction_mac.unwrap_or(TransactionMac { counter: 0, value: [0; 8] });
 
-        let mut out = Writer { bytes: [0; TAP_LEN], position: 0 };
+        let mut out = ByteWriter::<TAP_LEN>::new();
         out.put(&[TAP_VERSION, outcome, reason, flags]);
         out.put_id(Some(self.id));
         out.put(&self.at.0.to_be_bytes());
@@ -232,9 +233,9 @@ impl Tap {
         out.put(&self.record_written.unwrap_or([0; RECORD_LEN]));
         out.put(&[0; RESERVED]);
         out.put(previous_hash);
-        let hash = digest(&SHA256, &out.bytes[..HASH_AT]);
+        let hash = digest(&SHA256, out.so_far());
         out.put(hash.as_ref());
-        Ok(SealedTap(out.bytes))
+        Ok(SealedTap(out.finish()))
     }
 }
 
@@ -254,7 +255,7 @@ impl SealedTap {
 
     /// The name that the bytes give, whether or not the rest holds: for a verdict that names device and sequence.
     pub fn claimed_id(&self) -> Option<TapId> {
-        Reader { bytes: &self.0, position: 4 }.take_id("device").ok().flatten()
+        ByteReader::at(&self.0, 4).take_id().ok().flatten()
     }
 
     /// The hash that the bytes end with.
@@ -276,7 +277,8 @@ impl SealedTap {
     /// # Errors
     /// [`TapError`]: unknown version, changed bytes, or an impossible field.
     pub fn open(&self) -> Result<Tap, TapError> {
-        let mut input = Reader { bytes: &self.0, position: 0 };
+        let mut input = ByteReader::at(&self.0, 0);
+        let impossible = |field| move |_| TapError::Field(field);
         let [version, outcome, reason, flags] = input.take();
         if version != TAP_VERSION {
             return Err(TapError::Version(version));
@@ -287,7 +289,7 @@ impl SealedTap {
         if flags & !0x3F != 0 {
             return Err(TapError::Field("flags"));
         }
-        let id = input.take_id("device")?.ok_or(TapError::Field("device"))?;
+        let id = input.take_id().map_err(impossible("device"))?.ok_or(TapError::Field("device"))?;
         let at = Moment(u32::from_be_bytes(input.take()));
         let operator = OperatorId(u16::from_be_bytes(input.take()));
         let line = LineNumber(u16::from_be_bytes(input.take()));
@@ -299,7 +301,7 @@ impl SealedTap {
         let debited = card_amount(input.take(), "debited_minor")?;
         let counter = u32::from_be_bytes(input.take());
         let value = input.take();
-        let names = input.take_id("names_device")?;
+        let names = input.take_id().map_err(impossible("names_device"))?;
         let record_read = input.take();
         let issuer_read = input.take();
         let record_written = input.take();
@@ -357,49 +359,4 @@ const _: () = {
 fn card_amount(bytes: [u8; 4], field: &'static str) -> Result<Amount, TapError> {
     let amount = Amount::from(u32::from_be_bytes(bytes));
     if amount.card_minor().is_some() { Ok(amount) } else { Err(TapError::Field(field)) }
-}
-
-struct Writer {
-    bytes: [u8; TAP_LEN],
-    position: usize,
-}
-
-impl Writer {
-    fn put(&mut self, part: &[u8]) {
-        self.bytes[self.position..self.position + part.len()].copy_from_slice(part);
-        self.position += part.len();
-    }
-
-    fn put_id(&mut self, id: Option<TapId>) {
-        self.put(&id.map_or(0, |id| id.device.number()).to_be_bytes());
-        self.put(&id.map_or(0, |id| u16::from(id.epoch)).to_be_bytes());
-        self.put(&id.map_or(0, |id| id.sequence).to_be_bytes());
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8; TAP_LEN],
-    position: usize,
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut part = [0; N];
-        part.copy_from_slice(&self.bytes[self.position..self.position + N]);
-        self.position += N;
-        part
-    }
-
-    fn take_id(&mut self, field: &'static str) -> Result<Option<TapId>, TapError> {
-        let device = u32::from_be_bytes(self.take());
-        let epoch = u16::from_be_bytes(self.take());
-        let sequence = u32::from_be_bytes(self.take());
-        if device == 0 {
-            return if epoch == 0 && sequence == 0 { Ok(None) } else { Err(TapError::Field(field)) };
-        }
-        match (DeviceId::new(device), u8::try_from(epoch)) {
-            (Some(device), Ok(epoch)) if epoch > 0 && sequence > 0 => Ok(Some(TapId { device, epoch, sequence })),
-            _ => Err(TapError::Field(field)),
-        }
-    }
 }

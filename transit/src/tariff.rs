@@ -1,12 +1,13 @@
 //! The prices and the network, as data (`docs/tariff.md`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::card::Profile;
+use crate::card::{ProductKind, Profile};
 use crate::config::{self, ConfigError};
 use crate::id::{LineNumber, StopNumber};
 use crate::money::{Amount, Currency};
@@ -27,6 +28,21 @@ pub struct Tariff {
     pub free_profiles: Vec<Profile>,
     /// The lines.
     pub lines: Vec<Line>,
+    /// The passes on sale.
+    pub passes: Vec<Pass>,
+}
+
+/// A calendar-month pass on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// For one route or for all.
+    pub kind: ProductKind,
+    /// The line of a one-route pass; 0 of one for all.
+    pub line: LineNumber,
+    /// What it costs whom, in minor units; a profile that is missing pays what `Ordinary` does, or cannot buy it.
+    pub prices: BTreeMap<Profile, Amount>,
+    /// The day of the month, 1 to 28, from which the pass of the next month is on sale.
+    pub next_month_from_day: u8,
 }
 
 /// A line with one flat fare.
@@ -59,6 +75,15 @@ pub struct Stop {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct PassEntry {
+    kind: ProductKind,
+    line: Option<LineNumber>,
+    price_minor: BTreeMap<Profile, Amount>,
+    next_month_from_day: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TariffFile {
     version: u32,
     currency: Currency,
@@ -68,6 +93,8 @@ struct TariffFile {
     free_profiles: Vec<Profile>,
     #[serde(rename = "line")]
     lines: Vec<Line>,
+    #[serde(rename = "pass", default)]
+    passes: Vec<PassEntry>,
 }
 
 impl Tariff {
@@ -103,6 +130,14 @@ impl Tariff {
                 }
             }
         }
+        let mut passes: Vec<Pass> = Vec::new();
+        for entry in file.passes {
+            let pass = entry.checked(&file.lines).map_err(refuse)?;
+            if passes.iter().any(|other| (other.kind, other.line) == (pass.kind, pass.line)) {
+                return Err(refuse(format!("the {:?} of line {} is there twice", pass.kind, pass.line.0)));
+            }
+            passes.push(pass);
+        }
         Ok(Self {
             version: file.version,
             currency: file.currency,
@@ -110,12 +145,44 @@ impl Tariff {
             pass_back_window_s: file.pass_back_window_s,
             free_profiles: file.free_profiles,
             lines: file.lines,
+            passes,
         })
+    }
+
+    /// The pass of this kind; `line` counts for a one-route pass only.
+    pub fn pass(&self, kind: ProductKind, line: LineNumber) -> Option<&Pass> {
+        self.passes.iter().find(|pass| pass.kind == kind && (pass.line == line || kind == ProductKind::AllRoutePass))
     }
 
     /// The line of this number.
     pub fn line(&self, number: LineNumber) -> Option<&Line> {
         self.lines.iter().find(|line| line.number == number)
+    }
+}
+
+impl PassEntry {
+    fn checked(self, lines: &[Line]) -> Result<Pass, String> {
+        let line = match (self.kind, self.line) {
+            (ProductKind::OneRoutePass, Some(line)) if lines.iter().any(|other| other.number == line) => line,
+            (ProductKind::OneRoutePass, Some(line)) => {
+                return Err(format!("a pass is for line {}, which has no [[line]] entry", line.0));
+            }
+            (ProductKind::OneRoutePass, None) => return Err("a one_route_pass needs its `line`".to_owned()),
+            (ProductKind::AllRoutePass, None) => LineNumber(0),
+            (ProductKind::AllRoutePass, Some(_)) => return Err("an all_route_pass has no `line`".to_owned()),
+            (ProductKind::None, _) => return Err("a pass is a one_route_pass or an all_route_pass".to_owned()),
+        };
+        if let Some(price) = self.price_minor.values().find(|price| !(1..=0x00FF_FFFF).contains(&price.minor())) {
+            return Err(format!(
+                "a pass costs 1 to 16777215 minor units, as a card's record holds, not {}",
+                price.minor()
+            ));
+        }
+        if !(1..=28).contains(&self.next_month_from_day) {
+            return Err(format!("`next_month_from_day` is 1 to 28, not {}", self.next_month_from_day));
+        }
+        let next_month_from_day = self.next_month_from_day;
+        Ok(Pass { kind: self.kind, line, prices: self.price_minor, next_month_from_day })
     }
 }
 

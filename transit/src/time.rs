@@ -77,6 +77,74 @@ impl ServiceDay {
     }
 }
 
+/// A calendar month. Written as `2026-12`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month {
+    /// 2000 to 2178.
+    year: i16,
+    /// 1 to 12.
+    month: i8,
+}
+
+impl Month {
+    /// The month in which `day` begins.
+    pub fn of(day: ServiceDay) -> Self {
+        let date = day.date();
+        Self { year: date.year(), month: date.month() }
+    }
+
+    /// The month after it.
+    pub fn next(self) -> Self {
+        if self.month == 12 { Self { year: self.year + 1, month: 1 } } else { Self { month: self.month + 1, ..self } }
+    }
+
+    /// The month before it.
+    pub fn previous(self) -> Self {
+        if self.month == 1 { Self { year: self.year - 1, month: 12 } } else { Self { month: self.month - 1, ..self } }
+    }
+
+    /// Its first service day.
+    pub fn first_day(self) -> ServiceDay {
+        self.day(1)
+    }
+
+    /// Its last service day.
+    pub fn last_day(self) -> ServiceDay {
+        ServiceDay(self.next().first_day().0.saturating_sub(1))
+    }
+
+    /// The service day that begins on its `day`-th, 1 to 28, which every month has.
+    pub fn day(self, day: u8) -> ServiceDay {
+        let date = jiff::civil::date(self.year, self.month, i8::try_from(day.clamp(1, 28)).unwrap_or(28));
+        // Only the month before 2000-01 lies outside, and it is over.
+        ServiceDay::from_date(date).unwrap_or(ServiceDay(0))
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+impl FromStr for Month {
+    type Err = InvalidMonth;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMonth> {
+        let invalid = || InvalidMonth(text.to_owned());
+        let (year, month) = text.split_once('-').ok_or_else(invalid)?;
+        let parsed = Self { year: year.parse().map_err(|_| invalid())?, month: month.parse().map_err(|_| invalid())? };
+        let is_written_so = parsed.to_string() == text;
+        let exists = (2000..=2178).contains(&parsed.year) && (1..=12).contains(&parsed.month);
+        if is_written_so && exists { Ok(parsed) } else { Err(invalid()) }
+    }
+}
+
+/// A text that is no month.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no month; write one of 2000 or later as YYYY-MM")]
+pub struct InvalidMonth(pub String);
+
 impl fmt::Display for ServiceDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.date().fmt(f)

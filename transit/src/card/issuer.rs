@@ -1,5 +1,7 @@
 //! The issuer file: the profile and the products of a card in 64 bytes.
 
+use serde::{Deserialize, Serialize};
+
 use super::profile::{Profile, profile_of};
 use super::{ISSUER_LEN, LAYOUT_VERSION, LayoutError, layout_version};
 use crate::bits::{BitReader, BitWriter, low_u8, low_u16};
@@ -7,7 +9,8 @@ use crate::id::LineNumber;
 use crate::time::ServiceDay;
 
 /// What the issuer wrote on the card: the profile and the products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Who rides.
     pub profile: Profile,
@@ -33,7 +36,8 @@ pub const ISSUER_FIELDS: [(&str, usize); 8] = [
 pub const PRODUCTS: usize = 5;
 
 /// A product on the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Product {
     /// What it is.
     pub kind: ProductKind,
@@ -61,7 +65,8 @@ impl Product {
 }
 
 /// The kinds of product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProductKind {
     /// An empty place.
     None,
@@ -69,6 +74,18 @@ pub enum ProductKind {
     OneRoutePass,
     /// A pass for every route.
     AllRoutePass,
+}
+
+impl ProductKind {
+    /// The kind of this number, as cards and actions have it.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::None,
+            1 => Self::OneRoutePass,
+            2 => Self::AllRoutePass,
+            _ => return None,
+        })
+    }
 }
 
 impl Issuer {
@@ -93,12 +110,7 @@ impl Issuer {
         let profile_valid_until = ServiceDay(low_u16(reader.take(16)));
         let mut products = [Product::NONE; PRODUCTS];
         for product in &mut products {
-            product.kind = match reader.take(8) {
-                0 => ProductKind::None,
-                1 => ProductKind::OneRoutePass,
-                2 => ProductKind::AllRoutePass,
-                _ => return Err(LayoutError::Field("product_kind")),
-            };
+            product.kind = ProductKind::of(low_u8(reader.take(8))).ok_or(LayoutError::Field("product_kind"))?;
             product.line = LineNumber(low_u16(reader.take(16)));
             product.valid_from = ServiceDay(low_u16(reader.take(16)));
             product.valid_until = ServiceDay(low_u16(reader.take(16)));

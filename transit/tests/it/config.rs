@@ -21,8 +21,8 @@ fn the_tariff_of_hanoi_is_read() {
 #[test]
 fn refusals_name_the_file_the_line_and_the_remedy() {
     let table = [
-        (HANOI.replace("pass_back_window_s", "pass_back_window"), "tariff.toml:12: unknown field `pass_back_window`"),
-        (HANOI.replace("version = 1", "version = \"one\""), "tariff.toml:8: invalid type: string \"one\""),
+        (HANOI.replace("pass_back_window_s", "pass_back_window"), "tariff.toml:15: unknown field `pass_back_window`"),
+        (HANOI.replace("version = 1", "version = \"one\""), "tariff.toml:11: invalid type: string \"one\""),
         (HANOI.replace("= 8000", "= -8000"), "an amount is 0 or more minor units, not -8000"),
         (HANOI.replace("Asia/Ho_Chi_Minh", "Asia/Hue"), "`Asia/Hue` is no IANA time zone, such as Asia/Ho_Chi_Minh"),
         (HANOI.replace("\"04:00\"", "\"four\""), "`four` is no local time, such as 04:00"),

@@ -1,11 +1,14 @@
 //! Tests of what the programs agree on.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+mod action;
 mod card;
 mod config;
+mod desk_messages;
 mod desk_record;
 mod fare;
 mod layout;
 mod layout_2;
 mod money_and_time;
+mod pass;
 mod tap;
