@@ -8,7 +8,7 @@ use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 use crate::bytes::{ByteReader, ByteWriter};
-use crate::card::{ISSUER_LEN, Product, ProductKind, RECORD_LEN};
+use crate::card::{ISSUER_LEN, Product, ProductKind, RECORD_LEN, Record, RecordKind};
 use crate::id::{CardToken, HolderReference, LineNumber, OperatorId, TapId};
 use crate::money::Amount;
 use crate::tap::TransactionMac;
@@ -122,7 +122,7 @@ pub enum ActionKind {
     Block,
     /// Puts the value of a lost card, `other_card`, on `card`; needs a grant.
     Transfer,
-    /// Takes value and products off an old card (`debited`), or puts them on the new one (`credited`).
+    /// Takes value and products off an old card, or puts them on the new one; `amount` is the value that moves.
     Exchange,
 }
 
@@ -263,9 +263,17 @@ impl Action {
         }
         match self.kind {
             ActionKind::Issue | ActionKind::TopUp | ActionKind::Sale => self.amount,
-            ActionKind::Exchange => self.credited.unwrap_or(Amount::ZERO),
+            ActionKind::Exchange if self.gives_up() => Amount::ZERO,
+            ActionKind::Exchange => self.amount,
             ActionKind::Refund | ActionKind::Block | ActionKind::Transfer => Amount::ZERO,
         }
+    }
+
+    /// Whether it takes off the card what it had, as a refund and the old card of an exchange do: the record that it
+    /// writes is of that kind.
+    pub fn gives_up(&self) -> bool {
+        let record = self.record_written.and_then(|bytes| Record::decode(&bytes).ok());
+        record.is_some_and(|record| record.kind == RecordKind::Refund)
     }
 
     /// Seals the action after the one whose hash is `previous_hash` ([`CHAIN_START`](crate::tap::CHAIN_START) for the

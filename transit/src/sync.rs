@@ -3,7 +3,8 @@
 //! The body of an upload is the sealed taps, one after the other, nothing else: `POST /v1/taps`,
 //! `application/octet-stream`. The answer is the JSON text of an [`Acknowledgement`]; the header
 //! [`SIGNATURE_HEADER`] carries the clearing house's Ed25519 signature of [`signed_bytes`] of that text, so that the
-//! process that holds the log can check the answer though another process fetched it.
+//! process that holds the log can check the answer though another process fetched it. Desks upload their actions the
+//! same way and get the same answer ([`crate::desk`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,8 @@ pub enum Verdict {
     Malformed,
     /// From a device that is not registered: kept aside.
     UnknownDevice,
+    /// Not signed by the desk that it names: kept aside.
+    SignatureWrong,
 }
 
 impl Verdict {
@@ -83,6 +86,7 @@ impl Verdict {
             Self::Changed => "changed",
             Self::Malformed => "malformed",
             Self::UnknownDevice => "unknown_device",
+            Self::SignatureWrong => "signature_wrong",
         }
     }
 

@@ -188,7 +188,11 @@ fn what_takes_of_the_allowance() {
     for kind in [Refund, Transfer, Block] {
         assert_eq!((takes(kind, Step::Written), takes(kind, Step::Unknown)), (0, 0), "{kind:?}");
     }
-    let old_card = Action { credited: None, debited: Some(Amount::from(9)), ..action(Exchange, Step::Written) };
+    // A record of kind refund: the old card of an exchange.
+    let mut record = [0; 60];
+    record[0] = 0x15;
+    let old_card = Action { record_written: Some(record), ..action(Exchange, Step::Written) };
+    assert!(old_card.gives_up());
     assert_eq!(old_card.takes_of_allowance(), Amount::ZERO);
 }
 
