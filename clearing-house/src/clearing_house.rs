@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::store::{Store, StoreError};
 
 /// The books with the rules by which they are kept. Its verbs are beside their subject: [`receive`](Self::receive)
-/// in [`ingest`](crate::ingest), [`settle`](Self::settle) in [`closing`](crate::closing), [`verify`](Self::verify)
+/// in [`ingest`](crate::ingest), [`answer`](Self::answer) in [`desk`](crate::desk), [`settle`](Self::settle) in [`closing`](crate::closing), [`verify`](Self::verify)
 /// in [`verify`](crate::verify), [`status`](Self::status) in [`status`](crate::status).
 #[derive(Debug)]
 pub struct ClearingHouse {

@@ -8,9 +8,11 @@ use card_crypto::Key;
 use serde::Deserialize;
 use transit::config::{ConfigError, KeysClass, parse};
 use transit::id::{DeviceId, OperatorId};
+use transit::money::Amount;
 use transit::tariff::Tariff;
 use zeroize::Zeroizing;
 
+use crate::deny_list::DenyList;
 use crate::signer::Signer;
 use crate::vault::Vault;
 
@@ -33,6 +35,21 @@ pub struct Config {
     pub operators: BTreeMap<OperatorId, String>,
     /// Whose each validator is.
     pub devices: BTreeMap<DeviceId, OperatorId>,
+    /// The desks.
+    pub desks: BTreeMap<DeviceId, Desk>,
+    /// Cards that are denied for reasons outside of the books.
+    pub deny_list: DenyList,
+}
+
+/// A desk that may upload and ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desk {
+    /// Whose it is.
+    pub operator: OperatorId,
+    /// The Ed25519 key that it signs with.
+    pub public_key: [u8; 32],
+    /// By how much its allowance may grow in a service day, and the most that it may ever be ahead of the books.
+    pub daily_load_limit: Amount,
 }
 
 /// What becomes of a completed tap whose Transaction MAC is missing or wrong.
@@ -60,6 +77,9 @@ struct ConfigFile {
     operators: Vec<OperatorEntry>,
     #[serde(rename = "device", default)]
     devices: Vec<DeviceEntry>,
+    #[serde(rename = "desk", default)]
+    desks: Vec<DeskEntry>,
+    deny_list: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +94,15 @@ struct OperatorEntry {
 struct DeviceEntry {
     number: DeviceId,
     operator: OperatorId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeskEntry {
+    number: DeviceId,
+    operator: OperatorId,
+    public_key: String,
+    daily_load_limit_minor: Amount,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +142,29 @@ impl Config {
                 return Err(refuse(format!("device {} is there twice", device.number)));
             }
         }
+        let mut desks = BTreeMap::new();
+        for desk in file.desks {
+            let number = desk.number;
+            if !operators.contains_key(&desk.operator) {
+                return Err(refuse(format!(
+                    "desk {number} belongs to operator {}, which has no [[operator]] entry",
+                    desk.operator.0
+                )));
+            }
+            let mut public_key = [0; 32];
+            hex::decode_to_slice(&desk.public_key, &mut public_key)
+                .map_err(|_| refuse(format!("the `public_key` of desk {number} must be 64 hexadecimal digits")))?;
+            let desk = Desk { operator: desk.operator, public_key, daily_load_limit: desk.daily_load_limit_minor };
+            if devices.contains_key(&number) || desks.insert(number, desk).is_some() {
+                return Err(refuse(format!(
+                    "device {number} is there twice; desks and validators share their numbers"
+                )));
+            }
+        }
+        let deny_list = match &file.deny_list {
+            Some(named) => parse(&beside(named), &read(&beside(named))?)?,
+            None => DenyList::default(),
+        };
         let tariff_path = beside(&file.tariff);
         let tariff = Tariff::parse(&tariff_path, &read(&tariff_path)?)?;
         let (vault, signer) = read_keys(&beside(&file.keys), file.keys_class)?;
@@ -125,6 +177,8 @@ impl Config {
             transaction_mac_policy: file.transaction_mac_policy,
             operators,
             devices,
+            desks,
+            deny_list,
         })
     }
 }

@@ -9,7 +9,7 @@ use transit::id::TapId;
 pub struct Finding {
     /// What kind of thing.
     pub kind: FindingKind,
-    /// The tap that showed it.
+    /// The tap, or the step of a desk's action, that showed it.
     pub tap: TapId,
     /// For people: what does not fit, naming device and sequence.
     pub detail: String,
@@ -30,7 +30,7 @@ pub(crate) fn about(tap: TapId, detail: impl fmt::Display) -> String {
 /// The kinds of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
-    /// Two taps of one name: a device lost its count, or somebody makes taps up. An alarm.
+    /// Two taps, or two actions, of one name: a device lost its count, or somebody makes taps up. An alarm.
     Conflict,
     /// A completed tap that was booked though its card does not prove it.
     Unproven,
@@ -48,9 +48,15 @@ pub enum FindingKind {
     EvidenceDiffers,
     /// The tap was made on a service day that has not begun: its clock runs ahead.
     ClockAhead,
+    /// A desk has loaded or sold more than it was allowed. An alarm.
+    AllowanceExceeded,
+    /// A transfer without a grant for this desk, card and amount, or with one that was used before. An alarm.
+    TransferUnbacked,
+    /// A desk's step does not add up: record, amount, credit, debit and issuer file say different things.
+    ActionDiffers,
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "conflict",
     "unproven",
     "decision_differs",
@@ -60,6 +66,9 @@ const NAMES: [&str; 9] = [
     "counter_twice",
     "evidence_differs",
     "clock_ahead",
+    "allowance_exceeded",
+    "transfer_unbacked",
+    "action_differs",
 ];
 
 impl FindingKind {
@@ -70,6 +79,17 @@ impl FindingKind {
 
     /// `alarm` where somebody must look now, `finding` otherwise.
     pub fn severity(self) -> &'static str {
-        if self == Self::Conflict { "alarm" } else { "finding" }
+        match self {
+            Self::Conflict | Self::AllowanceExceeded | Self::TransferUnbacked => "alarm",
+            Self::Unproven
+            | Self::DecisionDiffers
+            | Self::Undecidable
+            | Self::ChargeDiffers
+            | Self::RecordTwice
+            | Self::CounterTwice
+            | Self::EvidenceDiffers
+            | Self::ClockAhead
+            | Self::ActionDiffers => "finding",
+        }
     }
 }

@@ -5,10 +5,13 @@
 //!
 //! | account | owed to |
 //! |---|---|
-//! | `cards:float` | riders, for the value on their cards; rides draw it down, so it is negative until loads are booked |
+//! | `cards:float` | riders, for the value on their cards; it is negative where cards were loaded before desks kept books |
 //! | `suspense:unknown` | whoever the evidence names: fares of taps of which nobody knows whether the card paid |
 //! | `operator:N:payable` | operator N, for rides not yet settled |
 //! | `operator:N:settled` | operator N, by a statement |
+//! | `desk:N:cash` | desk N; negative: the desk owes the cash that it took |
+//! | `suspense:loads` | riders who paid at a desk, until their card has what they paid for |
+//! | `revenue:passes` | the operators together, for passes sold; how it is shared out is no part of these books yet |
 //!
 //! | event | from | to |
 //! |---|---|---|
@@ -17,6 +20,18 @@
 //! | … turns out committed | `suspense:unknown` | `operator:N:payable` |
 //! | … turns out void | `suspense:unknown` | `cards:float` |
 //! | a closed day | `operator:N:payable` | `operator:N:settled` |
+//! | paid at a desk | `desk:N:cash` | `suspense:loads` |
+//! | … issued or loaded on the card | `suspense:loads` | `cards:float` |
+//! | … a pass written on the card | `suspense:loads` | `revenue:passes` |
+//! | … given back, because it was not written | `suspense:loads` | `desk:N:cash` |
+//! | a refund of the purse in cash | `cards:float` | `desk:N:cash` |
+//! | an exchanged card: taken off the old one | `cards:float` | `suspense:loads` |
+//! | … and put on the new one | `suspense:loads` | `cards:float` |
+//! | a lost card's value put on another | moves nothing | |
+//! | … without a grant for it | `desk:N:cash` | `cards:float` |
+//!
+//! An unknown step of a desk moves nothing: what was paid for waits in `suspense:loads` until a proven record of the card
+//! names the step.
 //!
 //! A ride at fare 0 is an entry without postings: it moves no money, and a statement counts it.
 
@@ -24,8 +39,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use transit::card::Profile;
-use transit::id::{LineNumber, OperatorId, TapId};
+use transit::action::{Action, ActionKind, Step};
+use transit::card::{Profile, Record, RecordKind};
+use transit::id::{DeviceId, LineNumber, OperatorId, TapId};
 use transit::money::Amount;
 use transit::tap::{Outcome, Tap};
 use transit::time::{Moment, ServiceDay};
@@ -35,15 +51,15 @@ use transit::time::{Moment, ServiceDay};
 pub struct Entry {
     /// What happened.
     pub kind: EntryKind,
-    /// The tap that it is about; `None` for a settlement.
+    /// The tap, or the step of a desk's action, that it is about; `None` for a settlement.
     pub tap: Option<TapId>,
-    /// Who is or would be owed.
+    /// Who is or would be owed, or whose desk it is.
     pub operator: OperatorId,
-    /// On which line; `None` for a settlement.
+    /// On which line; `None` for what is no ride.
     pub line: Option<LineNumber>,
-    /// What the fare rests on; `None` for a settlement.
+    /// What the fare rests on; `None` for what is no ride.
     pub basis: Option<Basis>,
-    /// The day of travel.
+    /// The day of travel, or of the desk's action.
     pub service_day: ServiceDay,
     /// The day in whose statement it counts.
     pub settlement_day: ServiceDay,
@@ -77,14 +93,35 @@ pub enum EntryKind {
     UnknownVoided,
     /// A closed day's statement.
     Settlement,
+    /// A rider paid at a desk.
+    Paid,
+    /// What was paid is in a card's purse.
+    Loaded,
+    /// What was paid is a pass on a card.
+    Sold,
+    /// A desk paid value of a card out.
+    PaidOut,
+    /// A desk gave back what was paid and not written.
+    PaidBack,
+    /// A desk took value off a card that is exchanged.
+    TakenOver,
+    /// A desk put a lost card's value on another.
+    Transferred,
 }
 
-const KINDS: [(EntryKind, &str); 5] = [
+const KINDS: [(EntryKind, &str); 12] = [
     (EntryKind::Ride, "ride"),
     (EntryKind::Unknown, "unknown"),
     (EntryKind::UnknownConfirmed, "unknown_confirmed"),
     (EntryKind::UnknownVoided, "unknown_voided"),
     (EntryKind::Settlement, "settlement"),
+    (EntryKind::Paid, "paid"),
+    (EntryKind::Loaded, "loaded"),
+    (EntryKind::Sold, "sold"),
+    (EntryKind::PaidOut, "paid_out"),
+    (EntryKind::PaidBack, "paid_back"),
+    (EntryKind::TakenOver, "taken_over"),
+    (EntryKind::Transferred, "transferred"),
 ];
 
 impl EntryKind {
@@ -164,6 +201,12 @@ pub enum Account {
     Payable(OperatorId),
     /// Owed to an operator by a statement.
     Settled(OperatorId),
+    /// Cash of a desk: negative where the desk owes it.
+    DeskCash(DeviceId),
+    /// What riders paid at desks and their cards do not have yet.
+    SuspenseLoads,
+    /// Passes sold.
+    RevenuePasses,
 }
 
 impl fmt::Display for Account {
@@ -173,6 +216,9 @@ impl fmt::Display for Account {
             Self::SuspenseUnknown => f.write_str("suspense:unknown"),
             Self::Payable(operator) => write!(f, "operator:{}:payable", operator.0),
             Self::Settled(operator) => write!(f, "operator:{}:settled", operator.0),
+            Self::DeskCash(desk) => write!(f, "desk:{desk}:cash"),
+            Self::SuspenseLoads => f.write_str("suspense:loads"),
+            Self::RevenuePasses => f.write_str("revenue:passes"),
         }
     }
 }
@@ -187,6 +233,12 @@ impl FromStr for Account {
             ["suspense", "unknown"] => Self::SuspenseUnknown,
             ["operator", number, "payable"] => Self::Payable(OperatorId(number.parse().map_err(|_| invalid())?)),
             ["operator", number, "settled"] => Self::Settled(OperatorId(number.parse().map_err(|_| invalid())?)),
+            ["desk", number, "cash"] => {
+                let number = number.parse().ok().and_then(DeviceId::new);
+                Self::DeskCash(number.ok_or_else(invalid)?)
+            }
+            ["suspense", "loads"] => Self::SuspenseLoads,
+            ["revenue", "passes"] => Self::RevenuePasses,
             _ => return Err(invalid()),
         };
         Ok(account)
@@ -217,7 +269,7 @@ pub fn charged(tap: &Tap) -> Amount {
 /// When and in which currency an entry is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
-    /// The day of travel and the day in whose statement it counts.
+    /// The day of travel or of the desk's action, and the day in whose statement it counts.
     pub days: Days,
     /// When it is entered.
     pub posted_at: Moment,
@@ -245,6 +297,55 @@ pub fn unknown_confirmed(tap: &Tap, stamp: Stamp<'_>) -> Entry {
 pub fn unknown_voided(tap: &Tap, stamp: Stamp<'_>) -> Entry {
     let (from, to) = (Account::SuspenseUnknown, Account::CardsFloat);
     of_tap(EntryKind::UnknownVoided, tap, Basis::RecoveredUnknown, stamp, from, to)
+}
+
+/// What a step of a desk's action moves on the card: what its credit or debit named, or, where neither is part of it,
+/// its amount.
+pub fn moved(action: &Action) -> Amount {
+    let record = action.record_written.and_then(|bytes| Record::decode(&bytes).ok());
+    let issued = record.is_some_and(|record| record.kind == RecordKind::Issued);
+    match action.kind {
+        ActionKind::Block => Amount::ZERO,
+        ActionKind::Issue | ActionKind::Sale => action.amount,
+        ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange if issued => action.amount,
+        ActionKind::Refund | ActionKind::Exchange if action.gives_up() => action.debited.unwrap_or(Amount::ZERO),
+        ActionKind::Refund => Amount::ZERO,
+        ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange => action.credited.unwrap_or(Amount::ZERO),
+    }
+}
+
+/// What a step of a desk's action does in the books by itself: cash that was taken or given back.
+pub fn of_cash(action: &Action, stamp: Stamp<'_>) -> Option<Entry> {
+    let desk = Account::DeskCash(action.id.device);
+    let (kind, from, to) = match action.step {
+        Step::Paid => (EntryKind::Paid, desk, Account::SuspenseLoads),
+        Step::Refunded => (EntryKind::PaidBack, Account::SuspenseLoads, desk),
+        Step::Written | Step::Unknown | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Done => {
+            return None;
+        }
+    };
+    Some(of_action(kind, action, stamp, movement(from, to, action.amount)))
+}
+
+/// What a step of a desk's action does in the books once the card has it. `granted` says whether a grant allows a
+/// transfer: without one the desk owes the value that it made.
+pub fn of_writing(action: &Action, granted: bool, stamp: Stamp<'_>) -> Option<Entry> {
+    let desk = Account::DeskCash(action.id.device);
+    let (kind, from, to) = match action.kind {
+        ActionKind::Issue | ActionKind::TopUp => (EntryKind::Loaded, Account::SuspenseLoads, Account::CardsFloat),
+        ActionKind::Sale => (EntryKind::Sold, Account::SuspenseLoads, Account::RevenuePasses),
+        ActionKind::Refund => (EntryKind::PaidOut, Account::CardsFloat, desk),
+        ActionKind::Exchange if action.gives_up() => {
+            (EntryKind::TakenOver, Account::CardsFloat, Account::SuspenseLoads)
+        }
+        ActionKind::Exchange => (EntryKind::Loaded, Account::SuspenseLoads, Account::CardsFloat),
+        ActionKind::Transfer if granted => {
+            return Some(of_action(EntryKind::Transferred, action, stamp, Vec::new()));
+        }
+        ActionKind::Transfer => (EntryKind::Transferred, desk, Account::CardsFloat),
+        ActionKind::Block => return None,
+    };
+    Some(of_action(kind, action, stamp, movement(from, to, moved(action))))
 }
 
 /// The settlement of a closed day with one operator.
@@ -306,6 +407,21 @@ fn of_tap(kind: EntryKind, tap: &Tap, basis: Basis, stamp: Stamp<'_>, from: Acco
         posted_at: stamp.posted_at,
         currency: stamp.currency.to_owned(),
         postings: movement(from, to, charged(tap)),
+    }
+}
+
+fn of_action(kind: EntryKind, action: &Action, stamp: Stamp<'_>, postings: Vec<Posting>) -> Entry {
+    Entry {
+        kind,
+        tap: Some(action.id),
+        operator: action.operator,
+        line: None,
+        basis: None,
+        service_day: stamp.days.travel,
+        settlement_day: stamp.days.settlement,
+        posted_at: stamp.posted_at,
+        currency: stamp.currency.to_owned(),
+        postings,
     }
 }
 

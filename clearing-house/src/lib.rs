@@ -1,6 +1,6 @@
 //! From taps to money owed.
 //!
-//! Validators upload sealed taps; the clearing house says of each what became of it, books it in a double-entry
+//! Validators upload sealed taps, desks their sealed actions; the clearing house says of each what became of it, books it in a double-entry
 //! ledger, and closes service days with a statement for every operator, each line of which names its taps. The books
 //! are one SQLite file that is only ever added to.
 //!
@@ -8,21 +8,31 @@
 //! http      bytes in                                         → ingest
 //! ingest    seal, device, order, name, chain                 → a verdict for every tap; bad ones are kept aside
 //! vault     card token → UID, Transaction MAC                → did this card make this transaction?
+//! at_desk   what a desk wrote, made again                    → a difference is a finding
+//! allowance what a desk may make, and who may take over      → an alarm where it made more
 //! journey   the fare decided again                           → basis of the fare; a difference is a finding
 //! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
 //! ledger    entries that sum to 0                            → store
 //! closing   a day's entries → settle → statement             → stored with its digest, settled once
+//! desk      questions of desks                               → allowances, card states, grants, signed
+//! deny_list blocked and lost cards                           → the file that validators read
+//! desk_day  what each desk took and gave                     → to compare with the till
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
-//! `vault`, `journey`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
+//! `vault`, `journey`, `at_desk`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
 //! nothing here reads a clock: every verb is told the moment.
 #![forbid(unsafe_code)]
 
+pub mod allowance;
+pub mod at_desk;
 mod chain;
 pub mod clearing_house;
 pub mod closing;
 pub mod config;
+pub mod deny_list;
+pub mod desk;
+pub mod desk_day;
 pub mod evidence;
 pub mod finding;
 pub mod http;

@@ -3,8 +3,9 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,24 @@ enum Command {
         config: ConfigArgument,
         #[command(flatten)]
         output: OutputArgument,
+    },
+    /// Print what each desk took and gave on a service day, to compare with the till.
+    DeskDay {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The service day, such as 2026-11-23.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        service_day: ServiceDay,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Make the deny list that validators read, blocked and lost cards included. Its version grows when cards change.
+    DenyList {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Write it to this file, whole or not at all, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
     Status {
@@ -112,6 +131,18 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             output.print(&verification)?;
             Ok(if verification.sound { WELL } else { BOOKS_WRONG })
         }
+        Command::DeskDay { config, service_day, output } => {
+            let day = config.open()?.desk_day(service_day)?;
+            output.print(&day).map(|()| WELL)
+        }
+        Command::DenyList { config, output } => {
+            let list = config.open()?.deny_list(now())?;
+            match output {
+                Some(path) => replace(&path, &list.to_string())?,
+                None => write!(io::stdout(), "{list}")?,
+            }
+            Ok(WELL)
+        }
         Command::Status { config, output } => {
             let status = config.open()?.status()?;
             output.print(&status).map(|()| WELL)
@@ -136,6 +167,18 @@ impl OutputArgument {
         }
         Ok(out.flush()?)
     }
+}
+
+/// Writes a file so that a reader sees the old text or the new one, and a power cut leaves one of them.
+fn replace(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    let said = |error: io::Error| format!("{} cannot be written: {error}", path.display());
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = File::create(&beside).map_err(said)?;
+    file.write_all(text.as_bytes()).map_err(said)?;
+    file.sync_all().map_err(said)?;
+    std::fs::rename(&beside, path).map_err(said)?;
+    Ok(())
 }
 
 fn serve(clearing_house: ClearingHouse) -> Result<u8, Box<dyn Error>> {

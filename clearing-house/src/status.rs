@@ -20,7 +20,11 @@ pub struct Status {
     pub outcomes: BTreeMap<String, u64>,
     /// The completed taps that their cards prove.
     pub transaction_macs_right: u64,
-    /// What was said of every tap that came: those in the books, and those kept aside, by verdict.
+    /// The steps of desks in the books, by kind and step.
+    pub actions: BTreeMap<String, u64>,
+    /// Those of them that their cards prove.
+    pub actions_proven: u64,
+    /// What was said of every tap and action that came: those in the books, and those kept aside, by verdict.
     pub verdicts: BTreeMap<String, u64>,
     /// Unknown taps of which no card has shown yet whether it paid.
     pub pending: PendingNow,
@@ -85,11 +89,14 @@ impl ClearingHouse {
         let outcomes = counts(Counted::Outcomes)?;
         let taps = outcomes.values().sum();
         let mut verdicts = counts(Counted::KeptAside)?;
-        verdicts.insert("accepted".to_owned(), taps);
+        let actions = counts(Counted::Actions)?;
+        verdicts.insert("accepted".to_owned(), taps + actions.values().sum::<u64>());
         Ok(Status {
             acknowledgement_key,
             taps,
             transaction_macs_right: counts(Counted::Proven)?.values().sum(),
+            actions,
+            actions_proven: counts(Counted::ProvenActions)?.values().sum(),
             verdicts,
             pending: pending(&books)?,
             alarms: counts(Counted::Alarms)?,
@@ -138,6 +145,13 @@ impl fmt::Display for Status {
         let money = |minor| self.currency.display(minor).to_string();
         writeln!(f, "Taps in the books     {}{}", self.taps, listed(&self.outcomes))?;
         writeln!(f, "Proven by their card  {}", self.transaction_macs_right)?;
+        writeln!(
+            f,
+            "Desk actions          {} ({} proven by their card){}",
+            self.actions.values().sum::<u64>(),
+            self.actions_proven,
+            listed(&self.actions)
+        )?;
         writeln!(f, "Verdicts              {}", listed(&self.verdicts).trim_start())?;
         let pending = &self.pending;
         writeln!(

@@ -7,17 +7,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use transit::action::ActionError;
 use transit::id::{CardToken, TapId};
 use transit::sync::Verdict;
 use transit::tap::{Outcome, SealedTap, Tap, TapError};
 use transit::time::{Moment, ServiceDay};
 
 use crate::chain;
-use crate::evidence::{SlotProof, wanted_slot};
+use crate::evidence::{SlotProof, Writing, wanted_slot};
 use crate::finding::Finding;
 
+mod actions;
+mod desks;
 mod ledger;
 
+pub(crate) use actions::{ActionColumns, StoredAction};
+pub(crate) use desks::{StoredAnswer, StoredDenyList};
 pub(crate) use ledger::StoredEntry;
 
 mod migrations {
@@ -43,6 +48,14 @@ pub enum StoreError {
         id: String,
         /// What is wrong with its bytes.
         source: TapError,
+    },
+    /// A step of a desk's action in the books does not open any more.
+    #[error("action {id} in the books is damaged")]
+    Action {
+        /// Its name.
+        id: String,
+        /// What is wrong with its bytes.
+        source: ActionError,
     },
     /// An entry's postings do not sum to 0: a mistake of this program, which writes nothing then.
     #[error("an entry of kind {0} does not balance")]
@@ -132,13 +145,21 @@ impl Store {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
         // Without it, INSERT OR REPLACE would delete rows behind the triggers' back.
         connection.pragma_update(None, "recursive_triggers", true)?;
         connection.set_prepared_statement_cache_capacity(64);
-        migrations::migrations::runner()
+        // A migration that makes a table anew drops the old one while others still name it; what it leaves is checked.
+        // SQLite documentation, "Making other kinds of table schema changes".
+        connection.pragma_update(None, "foreign_keys", false)?;
+        let report = migrations::migrations::runner()
             .run(&mut connection)
             .map_err(|error| StoreError::Migration(Box::new(error)))?;
+        if !report.applied_migrations().is_empty()
+            && let Some(table) = dangling(&connection)?
+        {
+            return Err(StoreError::Damaged(format!("a row of `{table}` names a row that is not there")));
+        }
+        connection.pragma_update(None, "foreign_keys", true)?;
         Ok(Self(connection))
     }
 
@@ -157,6 +178,11 @@ impl Store {
     pub fn view(&mut self) -> Result<Books<'_>, StoreError> {
         Ok(Books(self.0.transaction()?))
     }
+}
+
+/// A table with a row whose foreign key names nothing.
+fn dangling(connection: &Connection) -> Result<Option<String>, rusqlite::Error> {
+    connection.query_row("PRAGMA foreign_key_check", [], |row| row.get(0)).optional()
 }
 
 /// Taps and what was said of them.
@@ -264,11 +290,6 @@ impl Books<'_> {
         )
     }
 
-    /// The taps of a card that carry this transaction counter.
-    pub(crate) fn taps_with_counter(&self, card: CardToken, counter: u32) -> Result<Vec<Tap>, StoreError> {
-        self.taps("SELECT bytes FROM tap WHERE card = ?1 AND counter = ?2", params![card.0, counter])
-    }
-
     fn taps(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Tap>, StoreError> {
         let mut statement = self.0.prepare_cached(sql)?;
         let rows = statement.query_map(parameters, |row| row.get::<_, Vec<u8>>(0))?;
@@ -361,7 +382,23 @@ impl Books<'_> {
         self.evidence("WHERE card = ?1 AND slot = ?2 ORDER BY prover", params![card.0, slot])
     }
 
-    /// Everything that one tap proves.
+    /// The newest record of a card that anything proves.
+    pub(crate) fn newest_record(&self, card: CardToken) -> Result<Option<[u8; 60]>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT record FROM evidence WHERE card = ?1 AND record IS NOT NULL ORDER BY slot DESC LIMIT 1",
+        )?;
+        Ok(statement.query_row([card.0], |row| row.get(0)).optional()?)
+    }
+
+    /// The unknown taps of a card, whatever became of them.
+    pub(crate) fn unknowns_of_card(&self, card: CardToken) -> Result<Vec<Tap>, StoreError> {
+        self.taps(
+            "SELECT bytes FROM tap WHERE card = ?1 AND wanted_slot IS NOT NULL ORDER BY device, epoch, sequence",
+            [card.0],
+        )
+    }
+
+    /// Everything that one tap or action proves.
     pub(crate) fn evidence_by(&self, prover: TapId) -> Result<Vec<SlotProof>, StoreError> {
         self.evidence("WHERE prover = ?1 ORDER BY slot", [prover.to_string()])
     }
@@ -433,6 +470,10 @@ impl Books<'_> {
                 "SELECT kind, count(*) FROM finding WHERE severity = 'finding' GROUP BY kind ORDER BY kind"
             }
             Counted::Proven => "SELECT 'proven', count(*) FROM tap WHERE proven",
+            Counted::Actions => {
+                "SELECT kind || ' ' || step, count(*) FROM action GROUP BY kind, step ORDER BY kind, step"
+            }
+            Counted::ProvenActions => "SELECT 'proven', count(*) FROM action WHERE proven",
             Counted::Evidence => "SELECT 'evidence', count(*) FROM evidence",
             Counted::Entries => "SELECT 'entry', count(*) FROM entry",
         })?;
@@ -440,10 +481,12 @@ impl Books<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Device, epoch and sequence of every tap, in order.
+    /// Device, epoch and sequence of every tap and of every step of a desk, in order.
     pub(crate) fn sequences(&self) -> Result<Vec<(u32, u8, u32)>, StoreError> {
-        let mut statement =
-            self.0.prepare("SELECT device, epoch, sequence FROM tap ORDER BY device, epoch, sequence")?;
+        let mut statement = self.0.prepare(
+            "SELECT device, epoch, sequence FROM tap UNION ALL SELECT device, epoch, sequence FROM action \
+             ORDER BY device, epoch, sequence",
+        )?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -457,6 +500,8 @@ pub(crate) enum Counted {
     Alarms,
     Findings,
     Proven,
+    Actions,
+    ProvenActions,
     Evidence,
     Entries,
 }
@@ -480,7 +525,7 @@ impl TapColumns {
             card: tap.card.0,
             outcome: outcome.to_owned(),
             counter: tap.transaction_mac.map(|mac| mac.counter),
-            wanted_slot: wanted_slot(tap),
+            wanted_slot: wanted_slot(&Writing::of_tap(tap)),
             names: names.map(|id| id.to_string()),
         }
     }

@@ -6,9 +6,11 @@ use aes::Aes128Dec;
 use aes::cipher::{BlockCipherDecrypt, KeyInit};
 use card_crypto::transaction_mac::{self, TransactionMacInput};
 use card_crypto::{FileNumber, Key, OutOfRange, diversify_aes128};
+use transit::action::Action;
 use transit::card::{APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, KEY_TRANSACTION_MAC, SYSTEM_ID};
 use transit::id::CardToken;
-use transit::tap::Tap;
+use transit::money::Amount;
+use transit::tap::{Tap, TransactionMac};
 use zeroize::Zeroizing;
 
 /// What validators name as the length when they read the issuer file.
@@ -27,12 +29,12 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-/// What the Transaction MAC of a tap says.
+/// What the Transaction MAC of a tap or of a step of a desk's action says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The card made exactly this transaction.
     Right,
-    /// The tap carries no Transaction MAC.
+    /// It carries no Transaction MAC.
     Missing,
     /// The MAC does not belong to this card and this transaction; why, for people.
     Wrong(&'static str),
@@ -46,13 +48,27 @@ impl Vault {
 
     /// Checks the Transaction MAC of `tap` over everything that its validator says it read and wrote.
     pub fn check(&self, tap: &Tap) -> Proof {
-        let Some(mac) = tap.transaction_mac else {
+        self.prove(tap.card, tap.transaction_mac, || tap_transaction(tap))
+    }
+
+    /// Checks the Transaction MAC of `action` over everything that its desk says it read and wrote.
+    pub fn check_action(&self, action: &Action) -> Proof {
+        self.prove(action.card, action.transaction_mac, || action_transaction(action))
+    }
+
+    fn prove(
+        &self,
+        card: CardToken,
+        mac: Option<TransactionMac>,
+        transaction: impl FnOnce() -> Result<TransactionMacInput, &'static str>,
+    ) -> Proof {
+        let Some(mac) = mac else {
             return Proof::Missing;
         };
-        let Some(uid) = self.open(tap.card) else {
+        let Some(uid) = self.open(card) else {
             return Proof::Wrong("its card token is not made with this system's token key");
         };
-        let input = match transaction(tap) {
+        let input = match transaction() {
             Ok(input) => input,
             Err(why) => return Proof::Wrong(why),
         };
@@ -78,7 +94,7 @@ impl Vault {
 
 /// The transaction in the order in which a validator makes it: read the newest record, read the issuer file where the
 /// record says so, debit where there is a fare, write the record.
-fn transaction(tap: &Tap) -> Result<TransactionMacInput, &'static str> {
+fn tap_transaction(tap: &Tap) -> Result<TransactionMacInput, &'static str> {
     let record_read = tap.record_read.ok_or("it lacks the record that was read")?;
     let record_written = tap.record_written.ok_or("it lacks the record that was written")?;
     let input = || -> Result<TransactionMacInput, OutOfRange> {
@@ -88,6 +104,33 @@ fn transaction(tap: &Tap) -> Result<TransactionMacInput, &'static str> {
         }
         if let Some(amount) = tap.debited.and_then(|amount| amount.card_minor()) {
             input = input.debit(file(FILE_PURSE), amount);
+        }
+        input.write_record(file(FILE_RECORD), 0, &record_written)
+    };
+    input().map_err(|_| "it names an impossible transaction")
+}
+
+/// The transaction in the order in which a desk makes it: read the newest record (a card that is issued has none), read
+/// the issuer file where it did, credit or debit, write the issuer file where it did, write the record.
+fn action_transaction(action: &Action) -> Result<TransactionMacInput, &'static str> {
+    let record_written = action.record_written.ok_or("it lacks the record that was written")?;
+    let minor = |amount: Option<Amount>| amount.and_then(|amount| amount.card_minor());
+    let input = || -> Result<TransactionMacInput, OutOfRange> {
+        let mut input = TransactionMacInput::new();
+        if let Some(record) = action.record_read {
+            input = input.read_records(file(FILE_RECORD), 0, 1, &record)?;
+        }
+        if let Some(issuer) = action.issuer_read {
+            input = input.read_data(file(FILE_ISSUER), 0, ISSUER_READ_LENGTH, &issuer)?;
+        }
+        if let Some(amount) = minor(action.credited) {
+            input = input.credit(file(FILE_PURSE), amount);
+        }
+        if let Some(amount) = minor(action.debited) {
+            input = input.debit(file(FILE_PURSE), amount);
+        }
+        if let Some(issuer) = action.issuer_written {
+            input = input.write_data(file(FILE_ISSUER), 0, &issuer)?;
         }
         input.write_record(file(FILE_RECORD), 0, &record_written)
     };

@@ -1,11 +1,14 @@
-//! The audit: everything in the books is derived again from the taps' bytes, and the first thing that differs is named.
+//! The audit: everything in the books is derived again from the bytes of taps and actions, and the first thing that differs is named.
 //!
 //! | what | against what |
 //! |---|---|
 //! | receipts | their own signature |
 //! | taps | their seal, their neighbours' hashes, the card's Transaction MAC, the receipt that accepted them |
-//! | evidence | the taps that prove it |
+//! | steps of desks | the same, and the desk's signature where it is registered still |
+//! | evidence | the taps and steps that prove it |
 //! | entries of a tap | the tap: one booking for what it charged, and for an unknown one the end that the evidence gives |
+//! | the entry of a step of a desk | the step: cash by its word, value by the card's, a transfer by its grant |
+//! | answers to desks, deny lists | their signature; their chain |
 //! | kept aside, findings, all entries | their digests, chains and receipts; the sums of the postings |
 //! | `suspense:unknown` | the money of the pending unknown taps |
 //! | closed days and statements | the statements that the ledger gives again |
@@ -17,18 +20,20 @@ use serde::Serialize;
 use transit::id::{OperatorId, TapId};
 use transit::sync::{Acknowledgement, Verdict};
 use transit::tap::{CHAIN_START, Outcome, SealedTap, Tap};
-use transit::time::ServiceDay;
+use transit::time::{Moment, ServiceDay};
 
 use crate::chain;
 use crate::clearing_house::ClearingHouse;
 use crate::closing;
 use crate::config::Config;
-use crate::evidence::{self, Resolution};
+use crate::evidence::{self, Resolution, Writing};
 use crate::ledger::{self, Account, Basis, Entry, EntryKind, Stamp};
 use crate::statement::{Statement, day_digest, digest};
 use crate::status::{Coverage, coverage};
 use crate::store::{Books, ClosedDay, Counted, Receipt, StoreError, StoredEntry, StoredTap, TapColumns};
 use crate::vault::Proof;
+
+mod desks;
 
 /// The outcome of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,8 +44,10 @@ pub struct Verification {
     pub wrong: Option<String>,
     /// The taps that were found right before that.
     pub taps: u64,
-    /// Those of them that their cards prove.
+    /// Those of them, and of the steps of desks, that their cards prove.
     pub transaction_macs_right: u64,
+    /// The steps of desks that were found right before that.
+    pub actions: u64,
     /// The entries that were found right.
     pub entries: u64,
     /// The statements that were found right.
@@ -57,6 +64,7 @@ impl ClearingHouse {
             wrong: None,
             taps: 0,
             transaction_macs_right: 0,
+            actions: 0,
             entries: 0,
             statements: 0,
             gaps: Vec::new(),
@@ -102,7 +110,10 @@ impl Audit<'_> {
     fn run(&mut self) -> Result<(), Wrong> {
         self.receipts()?;
         self.closed_rows()?;
-        self.taps()?;
+        let of_taps = self.taps()?;
+        let of_actions = self.actions()?;
+        self.evidence(of_taps + of_actions)?;
+        self.answers()?;
         self.kept_aside()?;
         if let Some(id) = self.books.broken_finding()? {
             return Err(Wrong(format!("finding {id} was changed, or one before it removed")));
@@ -138,19 +149,19 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn taps(&mut self) -> Result<(), Wrong> {
+    /// Checks the taps; gives how many rows of evidence they prove.
+    fn taps(&mut self) -> Result<u64, Wrong> {
         let mut previous: Option<(TapId, [u8; 32])> = None;
-        let mut receipt: Option<(i64, Receipt, Acknowledgement)> = None;
+        let mut receipt = None;
         let (mut taps, mut proven, mut proofs) = (0, 0, 0);
         walk(|wrong| {
             self.books.for_each_tap(|stored| {
                 wrong.note(|| {
                     let (tap, sealed) = self.tap_itself(&stored)?;
-                    self.tap_in_chain(&tap, &sealed, previous)?;
-                    previous = Some((tap.id, sealed.hash()));
-                    self.tap_in_receipt(&stored, &sealed, &mut receipt)?;
-                    proofs += self.tap_evidence(&stored, &tap)?;
-                    let at = receipt.as_ref().map(|(_, receipt, _)| receipt);
+                    let name = Named { what: "tap", id: tap.id, hash: sealed.hash() };
+                    self.in_chain(&name, sealed.previous_hash(), &mut previous)?;
+                    let at = self.in_receipt(&name, stored.receipt, &mut receipt)?;
+                    proofs += self.proves(&name, stored.proven, &Writing::of_tap(&tap))?;
                     self.tap_entries(&tap, at)?;
                     taps += 1;
                     proven += u64::from(stored.proven);
@@ -158,9 +169,14 @@ impl Audit<'_> {
                 })
             })
         })?;
-        (self.done.taps, self.done.transaction_macs_right) = (taps, proven);
+        self.done.taps += taps;
+        self.done.transaction_macs_right += proven;
+        Ok(proofs)
+    }
+
+    fn evidence(&self, proofs: u64) -> Result<(), Wrong> {
         let stored: u64 = self.books.counts(Counted::Evidence)?.iter().map(|(_, count)| count).sum();
-        ensure(stored == proofs, || format!("{stored} rows of evidence where the taps prove {proofs}"))
+        ensure(stored == proofs, || format!("{stored} rows of evidence where taps and actions prove {proofs}"))
     }
 
     fn tap_itself(&self, stored: &StoredTap) -> Result<(Tap, SealedTap), Wrong> {
@@ -175,44 +191,49 @@ impl Audit<'_> {
         Ok((tap, sealed))
     }
 
-    fn tap_in_chain(&self, tap: &Tap, sealed: &SealedTap, previous: Option<(TapId, [u8; 32])>) -> Result<(), Wrong> {
-        let expected = match previous {
-            _ if tap.id.sequence == 1 => CHAIN_START,
-            Some((id, hash)) if (TapId { sequence: tap.id.sequence - 1, ..tap.id }) == id => hash,
+    /// Whether it continues the one before it in its log; it is the one before the next.
+    fn in_chain(
+        &self,
+        name: &Named,
+        previous_hash: [u8; 32],
+        previous: &mut Option<(TapId, [u8; 32])>,
+    ) -> Result<(), Wrong> {
+        let id = name.id;
+        let expected = match previous.replace((id, name.hash)) {
+            _ if id.sequence == 1 => CHAIN_START,
+            Some((before, hash)) if (TapId { sequence: id.sequence - 1, ..id }) == before => hash,
             Some(_) | None => return Ok(()),
         };
-        ensure(sealed.previous_hash() == expected, || format!("tap {}: does not continue its chain", tap.id))
+        ensure(previous_hash == expected, || format!("{name}: does not continue its chain"))
     }
 
-    fn tap_in_receipt(
-        &self,
-        stored: &StoredTap,
-        sealed: &SealedTap,
-        cached: &mut Option<(i64, Receipt, Acknowledgement)>,
-    ) -> Result<(), Wrong> {
-        let id = stored.receipt;
-        if cached.as_ref().is_none_or(|(cached, _, _)| *cached != id) {
-            let receipt = self.books.receipt(id)?;
-            let receipt = receipt.ok_or_else(|| Wrong(format!("tap {}: its receipt {id} is missing", stored.id)))?;
-            let acknowledgement = opened(id, &receipt)?;
-            *cached = Some((id, receipt, acknowledgement));
-        }
-        let hash = hex::encode(sealed.hash());
-        let accepted = cached.as_ref().is_some_and(|(_, _, acknowledgement)| {
-            acknowledgement.taps.iter().any(|said| said.verdict == Verdict::Accepted && said.hash == hash)
-        });
-        ensure(accepted, || format!("tap {}: receipt {id} does not accept it", stored.id))
+    /// Whether its receipt accepts it; gives when that was.
+    fn in_receipt(&self, name: &Named, id: i64, cached: &mut Option<CachedReceipt>) -> Result<Moment, Wrong> {
+        let receipt = match cached.take() {
+            Some(known) if known.id == id => known,
+            Some(_) | None => {
+                let receipt = self.books.receipt(id)?;
+                let receipt = receipt.ok_or_else(|| Wrong(format!("{name}: its receipt {id} is missing")))?;
+                CachedReceipt { id, at: receipt.at, acknowledgement: opened(id, &receipt)? }
+            }
+        };
+        let receipt = cached.insert(receipt);
+        let hash = hex::encode(name.hash);
+        let said = receipt.acknowledgement.taps.iter();
+        let accepted = said.filter(|said| said.hash == hash).any(|said| said.verdict == Verdict::Accepted);
+        ensure(accepted, || format!("{name}: receipt {id} does not accept it"))?;
+        Ok(receipt.at)
     }
 
-    fn tap_evidence(&self, stored: &StoredTap, tap: &Tap) -> Result<u64, Wrong> {
-        let expected = if stored.proven { evidence::proofs(tap) } else { Vec::new() };
-        let same = self.books.evidence_by(tap.id)? == expected;
-        ensure(same, || format!("tap {}: the evidence is not what it proves", tap.id))?;
+    fn proves(&self, name: &Named, proven: bool, writing: &Writing) -> Result<u64, Wrong> {
+        let expected = if proven { evidence::proofs(writing) } else { Vec::new() };
+        let same = self.books.evidence_by(name.id)? == expected;
+        ensure(same, || format!("{name}: the evidence is not what it proves"))?;
         Ok(u64::try_from(expected.len()).unwrap_or(u64::MAX))
     }
 
     /// The entries of a tap are those that the tap and the evidence give.
-    fn tap_entries(&self, tap: &Tap, receipt: Option<&Receipt>) -> Result<(), Wrong> {
+    fn tap_entries(&self, tap: &Tap, at: Moment) -> Result<(), Wrong> {
         let entries = self.books.entries_of(tap.id)?;
         let kinds: Vec<_> = entries.iter().map(|stored| stored.entry.kind).collect();
         let booked = match tap.outcome {
@@ -233,8 +254,7 @@ impl Audit<'_> {
             ensure(stored.entry == expected, || {
                 format!("tap {}: entry {} is not what the tap gives", tap.id, stored.id)
             })?;
-            let at = receipt.map(|receipt| receipt.at);
-            ensure(index > 0 || at == Some(stored.entry.posted_at), || {
+            ensure(index > 0 || at == stored.entry.posted_at, || {
                 format!("tap {}: entry {} is not of the time of its receipt", tap.id, stored.id)
             })?;
         }
@@ -242,15 +262,17 @@ impl Audit<'_> {
     }
 
     fn expected_kinds(&self, tap: &Tap, found: &[EntryKind]) -> Result<Vec<EntryKind>, Wrong> {
-        let proofs = match evidence::wanted_slot(tap) {
+        let writing = Writing::of_tap(tap);
+        let proofs = match evidence::wanted_slot(&writing) {
             Some(slot) => self.books.evidence_of_slot(tap.card, slot)?,
             None => Vec::new(),
         };
         let claims = self.books.taps_naming(tap.id)?;
-        Ok(match evidence::resolve(tap, &proofs, &claims) {
+        let voided = claims.iter().any(|claim| evidence::voids(claim, tap));
+        Ok(match evidence::resolve(&writing, &proofs, voided) {
             Resolution::Pending => vec![EntryKind::Unknown],
             // A claim may have voided the tap before the card's evidence came: that is a finding, not a mistake.
-            Resolution::Confirmed if claims.iter().any(|claim| evidence::voids(claim, tap)) => found.to_vec(),
+            Resolution::Confirmed if voided => found.to_vec(),
             Resolution::Confirmed => vec![EntryKind::Unknown, EntryKind::UnknownConfirmed],
             Resolution::Voided => vec![EntryKind::Unknown, EntryKind::UnknownVoided],
             // The first proof may have ended it before the second contradicted: that is a finding, not a mistake.
@@ -260,20 +282,33 @@ impl Audit<'_> {
 
     fn expected_entry(&self, tap: &Tap, stored: &StoredEntry) -> Entry {
         let found = &stored.entry;
-        let calendar = &self.config.tariff.calendar;
-        let (travel, entered) = (calendar.service_day(tap.at), calendar.service_day(found.posted_at));
-        let days = ledger::days(travel, entered, |day| self.was_closed(day, stored.id));
-        let stamp = Stamp { days, posted_at: found.posted_at, currency: &self.config.tariff.currency.code };
+        let stamp = self.stamp(tap.at, stored);
         let mut expected = match found.kind {
             // What a ride's fare rests on was decided by the tariff of its time; the chain of entries guards it.
             EntryKind::Ride => ledger::ride(tap, found.basis.unwrap_or(Basis::AsCharged), stamp),
             EntryKind::Unknown => ledger::unknown(tap, stamp),
             EntryKind::UnknownConfirmed => ledger::unknown_confirmed(tap, stamp),
             EntryKind::UnknownVoided => ledger::unknown_voided(tap, stamp),
-            EntryKind::Settlement => found.clone(),
+            EntryKind::Settlement
+            | EntryKind::Paid
+            | EntryKind::Loaded
+            | EntryKind::Sold
+            | EntryKind::PaidOut
+            | EntryKind::PaidBack
+            | EntryKind::TakenOver
+            | EntryKind::Transferred => found.clone(),
         };
         expected.postings.sort_by_key(|posting| posting.account.to_string());
         expected
+    }
+
+    /// The stamp that an entry about something made at `made` must have.
+    fn stamp(&self, made: Moment, stored: &StoredEntry) -> Stamp<'_> {
+        let calendar = &self.config.tariff.calendar;
+        let posted_at = stored.entry.posted_at;
+        let (travel, entered) = (calendar.service_day(made), calendar.service_day(posted_at));
+        let days = ledger::days(travel, entered, |day| self.was_closed(day, stored.id));
+        Stamp { days, posted_at, currency: &self.config.tariff.currency.code }
     }
 
     /// Whether `day` was closed when entry `id` was made.
@@ -319,8 +354,11 @@ impl Audit<'_> {
             })
         })?;
         self.done.entries = self.books.counts(Counted::Entries)?.iter().map(|(_, count)| count).sum();
-        match self.books.stray_posting()? {
-            Some(entry) => Err(Wrong(format!("a posting of entry {entry}, which is missing"))),
+        if let Some(entry) = self.books.stray_posting()? {
+            return Err(Wrong(format!("a posting of entry {entry}, which is missing")));
+        }
+        match self.books.stray_entry()? {
+            Some(entry) => Err(Wrong(format!("entry {entry} is about a tap or an action that is not in the books"))),
             None => Ok(()),
         }
     }
@@ -382,6 +420,26 @@ impl Audit<'_> {
     }
 }
 
+/// A tap or an action, for people.
+struct Named {
+    what: &'static str,
+    id: TapId,
+    hash: [u8; 32],
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.id)
+    }
+}
+
+/// The receipt that the last tap or action named, which is mostly that of the next.
+struct CachedReceipt {
+    id: i64,
+    at: Moment,
+    acknowledgement: Acknowledgement,
+}
+
 fn opened(id: i64, receipt: &Receipt) -> Result<Acknowledgement, Wrong> {
     serde_json::from_str(&receipt.acknowledgement).map_err(|error| Wrong(format!("receipt {id}: {error}")))
 }
@@ -414,8 +472,8 @@ impl fmt::Display for Verification {
             Some(wrong) => writeln!(f, "WRONG: {wrong}")?,
             None => writeln!(
                 f,
-                "Sound: {} taps ({} proven by their cards), {} entries, {} statements",
-                self.taps, self.transaction_macs_right, self.entries, self.statements
+                "Sound: {} taps and {} actions ({} proven by their cards), {} entries, {} statements",
+                self.taps, self.actions, self.transaction_macs_right, self.entries, self.statements
             )?,
         }
         for log in &self.gaps {

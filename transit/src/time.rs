@@ -52,6 +52,17 @@ impl ServiceCalendar {
         ServiceDay::from_date(date).unwrap_or(ServiceDay(0))
     }
 
+    /// The first and the last second of a service day, as far as 32-bit moments reach.
+    pub fn span(&self, day: ServiceDay) -> (Moment, Moment) {
+        let start = |day: ServiceDay| {
+            let local = day.date().to_datetime(self.day_starts_at);
+            let second = self.time_zone.to_timestamp(local).map_or(i64::MAX, Timestamp::as_second);
+            u32::try_from(second.clamp(0, i64::from(u32::MAX))).unwrap_or(u32::MAX)
+        };
+        let next = ServiceDay(day.0.saturating_add(1));
+        (Moment(start(day)), Moment(start(next).saturating_sub(1)))
+    }
+
     /// The local time of `moment` as `HH:MM`.
     pub fn local_time(&self, moment: Moment) -> String {
         ZonedDateTime::new(moment.timestamp(), self.time_zone.clone()).strftime("%H:%M").to_string()

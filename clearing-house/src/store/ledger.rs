@@ -85,7 +85,7 @@ impl Books<'_> {
         Ok(())
     }
 
-    /// The entries of one tap, in order.
+    /// The entries of one tap or of one step of a desk, in order.
     pub(crate) fn entries_of(&self, tap: TapId) -> Result<Vec<StoredEntry>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, kind, tap, operator, line, basis, service_day, settlement_day, posted_at, currency, chain \
@@ -155,6 +155,13 @@ impl Books<'_> {
     /// A posting that belongs to no entry.
     pub(crate) fn stray_posting(&self) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT entry FROM posting WHERE entry NOT IN (SELECT id FROM entry) LIMIT 1";
+        Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
+    }
+
+    /// An entry about a tap or an action that is not in the books.
+    pub(crate) fn stray_entry(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT id FROM entry WHERE tap IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tap WHERE tap.id = entry.tap) \
+                   AND NOT EXISTS (SELECT 1 FROM action WHERE action.id = entry.tap) LIMIT 1";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
     }
 

@@ -30,7 +30,7 @@ fn settles_verifies_and_counts() {
     assert_eq!(json["statements"][0]["statement"]["header"]["operator_name"], "Hà Nội BRT");
 
     let (code, text, _) = run(&city, &["verify"]);
-    assert_eq!((code, &*text), (0, "Sound: 1 taps (1 proven by their cards), 1 entries, 2 statements\n"));
+    assert_eq!((code, &*text), (0, "Sound: 1 taps and 0 actions (1 proven by their cards), 1 entries, 2 statements\n"));
     let (code, text, _) = run(&city, &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &json["taps"], &json["balances_minor"]["operator:1:payable"]), (0, &1.into(), &8_000.into()));

@@ -11,7 +11,8 @@ fn the_shipped_example_loads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("clearing-house.example.toml");
     let config = Config::read(&path).unwrap();
     assert_eq!(config.listen.port(), 8480);
-    assert_eq!(config.devices.len(), 1);
+    assert_eq!((config.devices.len(), config.desks.len()), (1, 1));
+    assert_eq!((config.deny_list.version, config.deny_list.cards.len()), (7, 1));
 }
 
 /// Replaces `old` by `new` in one of the files, and checks what is said.

@@ -1,0 +1,197 @@
+//! Questions of desks. Every answer is signed, and what it promises is in the books before it is given.
+
+use transit::action::Step;
+use transit::card::{Issuer, Record};
+use transit::desk::{
+    Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, REQUEST_AGE_MAX_S, Reply, request_digest,
+};
+use transit::id::{CardToken, DeviceId, Epoch};
+use transit::money::Amount;
+use transit::time::Moment;
+
+use crate::allowance;
+use crate::clearing_house::ClearingHouse;
+use crate::config::Config;
+use crate::deny_list;
+use crate::evidence::{self, Resolution, Writing};
+use crate::store::{Books, StoreError, StoredAnswer};
+
+/// The answer to a desk: the JSON text of a [`DeskAnswer`], and its Ed25519 signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAnswer {
+    /// The text.
+    pub text: String,
+    /// The signature over [`transit::desk::answer_signed_bytes`] of the text.
+    pub signature: [u8; 64],
+}
+
+/// Why a desk got no answer. Nothing is promised.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// No request, or not signed by a registered desk.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The books refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer could not be written.
+    #[error("the answer cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl ClearingHouse {
+    /// Answers the request of this `text` and `signature` at the moment `at`. When this returns, what the answer promises
+    /// is durable.
+    ///
+    /// # Errors
+    /// [`AskError`]; nothing is promised then.
+    pub fn answer(&mut self, text: &str, signature: &[u8], at: Moment) -> Result<SignedAnswer, AskError> {
+        let Self { store, config } = self;
+        let public_key_of = |desk| config.desks.get(&desk).map(|desk| desk.public_key);
+        let request = DeskRequest::open(text, signature, public_key_of)?;
+        let books = store.begin()?;
+        let (reply, promise) = reply(&books, config, &request, at)?;
+        let answer = DeskAnswer { at, request: request_digest(text), reply };
+        let text = serde_json::to_string(&answer)?;
+        let signature = config.signer.sign_answer(&text);
+        if let Some(Promise { number, epoch, lost_card }) = promise {
+            books.insert_answer(&StoredAnswer {
+                number,
+                at,
+                desk: request.desk,
+                epoch,
+                lost_card,
+                text: text.clone(),
+                signature: signature.to_vec(),
+            })?;
+        }
+        books.commit()?;
+        Ok(SignedAnswer { text, signature })
+    }
+}
+
+/// An answer that must be in the books.
+struct Promise {
+    number: u32,
+    epoch: Option<Epoch>,
+    lost_card: Option<CardToken>,
+}
+
+/// What a stored answer says.
+pub(crate) fn reply_of(answer: &StoredAnswer) -> Result<Reply, StoreError> {
+    let opened: DeskAnswer = serde_json::from_str(&answer.text)
+        .map_err(|error| StoreError::Damaged(format!("answer {}: {error}", answer.number)))?;
+    Ok(opened.reply)
+}
+
+fn reply(
+    books: &Books<'_>,
+    config: &Config,
+    request: &DeskRequest,
+    at: Moment,
+) -> Result<(Reply, Option<Promise>), StoreError> {
+    let Some(desk) = config.desks.get(&request.desk) else { return Ok(refused("this desk is not registered")) };
+    if request.at.distance_s(at) > REQUEST_AGE_MAX_S {
+        let why = format!("the clock of the desk says {} and this one {at}: set it right", request.at);
+        return Ok(refused(&why));
+    }
+    match &request.ask {
+        Ask::Allowance => {
+            let log = (request.desk, request.epoch);
+            let calendar = &config.tariff.calendar;
+            let (allowance, is_new) = allowance::next(books, calendar, log, desk.daily_load_limit, at)?;
+            let promise =
+                is_new.then_some(Promise { number: allowance.number, epoch: Some(request.epoch), lost_card: None });
+            Ok((Reply::Allowance(allowance), promise))
+        }
+        Ask::CardState { card } => Ok((Reply::CardState(card_state(books, config, *card)?), None)),
+        Ask::Transfer { lost, card } => transfer(books, config, request.desk, *lost, *card),
+    }
+}
+
+fn refused(why: &str) -> (Reply, Option<Promise>) {
+    (Reply::Refused { why: why.to_owned() }, None)
+}
+
+fn transfer(
+    books: &Books<'_>,
+    config: &Config,
+    desk: DeviceId,
+    lost: Lost,
+    card: CardToken,
+) -> Result<(Reply, Option<Promise>), StoreError> {
+    let lost = match lost {
+        Lost::Card(lost) => lost,
+        Lost::Holder(holder) => match books.cards_of_holder(holder)?[..] {
+            [] => return Ok(refused("no card was issued to this holder")),
+            [only] => only,
+            [..] => return Ok(refused("several cards were issued to this holder: name the lost one by its token")),
+        },
+    };
+    if let Some(answer) = books.transfer_of(lost)? {
+        // A desk that lost the answer asks again; nobody else gets it, and no other card.
+        return Ok(match reply_of(&answer)? {
+            Reply::Transfer(grant) if grant.desk == desk && grant.card == card => (Reply::Transfer(grant), None),
+            Reply::Transfer(_) | Reply::Allowance(_) | Reply::CardState(_) | Reply::Refused { .. } => {
+                refused(&format!("the value of this card was granted before, by grant {}", answer.number))
+            }
+        });
+    }
+    if lost == card {
+        return Ok(refused("the lost card and the new one are the same"));
+    }
+    if deny_list::is_denied(books, config, card)? {
+        return Ok(refused("the new card is on the deny list"));
+    }
+    let state = card_state(books, config, lost)?;
+    let Some(balance) = state.balance_minor else {
+        return Ok(refused("the books know no record of the lost card"));
+    };
+    let grant = Grant {
+        number: books.next_answer()?,
+        desk,
+        lost,
+        card,
+        amount_minor: Amount::from_minor(balance.minor()).unwrap_or(Amount::ZERO),
+        issuer: state.issuer,
+    };
+    let promise = Promise { number: grant.number, epoch: None, lost_card: Some(lost) };
+    Ok((Reply::Transfer(grant), Some(promise)))
+}
+
+/// What the books know of a card. Its newest proven record counts; a card that was only issued has that one.
+fn card_state(books: &Books<'_>, config: &Config, card: CardToken) -> Result<CardState, StoreError> {
+    let mut pending = 0;
+    for unknown in books.unknowns_of_card(card)? {
+        pending += u32::from(books.entries_of(unknown.id)?.len() == 1);
+    }
+    // The issuer file changes at desks only, so that the newest step that the card took has it.
+    let (mut newest, mut issuer) = (None::<Record>, None);
+    for action in books.actions_of_card(card)? {
+        if action.step == Step::Unknown && books.entries_of(action.id)?.is_empty() {
+            let unknown = Writing::of_action(&action);
+            let proofs = match evidence::wanted_slot(&unknown) {
+                Some(slot) => books.evidence_of_slot(card, slot)?,
+                None => Vec::new(),
+            };
+            pending += u32::from(evidence::resolve(&unknown, &proofs, false) == Resolution::Pending);
+            continue;
+        }
+        let Some(record) = action.record_written.and_then(|bytes| Record::decode(&bytes).ok()) else { continue };
+        if newest.is_none_or(|newest| newest.card_sequence < record.card_sequence) {
+            newest = Some(record);
+            let file = action.issuer_written.or(action.issuer_read);
+            issuer = file.and_then(|bytes| Issuer::decode(&bytes).ok()).or(issuer);
+        }
+    }
+    let proven = books.newest_record(card)?.and_then(|bytes| Record::decode(&bytes).ok());
+    let record = proven.or(newest);
+    Ok(CardState {
+        card,
+        balance_minor: record.map(|record| record.balance_after),
+        seen: record.map(|record| record.time),
+        issuer,
+        blocked: deny_list::is_denied(books, config, card)?,
+        pending,
+    })
+}

@@ -1,0 +1,136 @@
+//! Taps of validators.
+
+use transit::id::TapId;
+use transit::sync::{TapAcknowledgement, Verdict};
+use transit::tap::{Outcome, SealedTap, TAP_LEN, Tap, TapError};
+
+use super::{Link, Objection, Upload, acknowledge, object};
+use crate::chain;
+use crate::config::TransactionMacPolicy;
+use crate::evidence::{self, Resolution, Writing};
+use crate::finding::{Finding, FindingKind, about};
+use crate::journey;
+use crate::ledger::{self, EntryKind};
+use crate::store::StoreError;
+use crate::vault::Proof;
+
+impl Upload<'_> {
+    pub(super) fn take_tap(&mut self, bytes: &[u8]) -> Result<TapAcknowledgement, StoreError> {
+        let Ok(sealed) = SealedTap::from_bytes(bytes) else {
+            let detail = format!("{} bytes at the end of the upload are no whole tap of {TAP_LEN}", bytes.len());
+            let objection = Objection { verdict: Verdict::Malformed, detail };
+            return self.keep_aside(bytes, None, chain::sha256(bytes), objection);
+        };
+        let (claimed, hash) = (sealed.claimed_id(), sealed.hash());
+        let tap = match sealed.open() {
+            Ok(tap) => tap,
+            Err(error) => {
+                let verdict = if error == TapError::Hash { Verdict::Changed } else { Verdict::Malformed };
+                let detail = claimed.map_or_else(|| error.to_string(), |id| about(id, error));
+                return self.keep_aside(bytes, claimed, hash, Objection { verdict, detail });
+            }
+        };
+        if self.books.sealed(tap.id)?.as_ref() == Some(&sealed) {
+            self.note_newest(tap.id);
+            return Ok(acknowledge(claimed, hash, Verdict::Known, None));
+        }
+        let proof = self.config.vault.check(&tap);
+        if let Some(objection) = self.objection_to_tap(&tap, &sealed, proof)? {
+            return self.keep_aside(bytes, claimed, hash, objection);
+        }
+        let warning = self.accept_tap(&tap, &sealed, proof)?;
+        self.note_newest(tap.id);
+        Ok(acknowledge(claimed, hash, Verdict::Accepted, warning))
+    }
+
+    fn objection_to_tap(&self, tap: &Tap, sealed: &SealedTap, proof: Proof) -> Result<Option<Objection>, StoreError> {
+        let owner = self.config.devices.get(&tap.id.device).copied();
+        let neighbour = |id| Ok(self.books.sealed(id)?.map(|sealed| link(id, &sealed)));
+        if let Some(objection) = self.objection_to_link(link(tap.id, sealed), (owner, tap.operator), neighbour)? {
+            return Ok(Some(objection));
+        }
+        if tap.outcome == Outcome::Done && self.config.transaction_mac_policy == TransactionMacPolicy::Enforce {
+            match proof {
+                Proof::Right => {}
+                Proof::Missing => return object(tap.id, Verdict::MacWrong, "it carries no Transaction MAC"),
+                Proof::Wrong(why) => return object(tap.id, Verdict::MacWrong, why),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Books `tap`; what comes back is a warning for the validator.
+    fn accept_tap(&mut self, tap: &Tap, sealed: &SealedTap, proof: Proof) -> Result<Option<String>, StoreError> {
+        let proven = tap.outcome == Outcome::Done && proof == Proof::Right;
+        self.books.insert_tap(tap, sealed, proven, self.receipt)?;
+        self.adds_rows = true;
+
+        let mut warning = None;
+        if tap.outcome == Outcome::Done && !proven {
+            let why = if let Proof::Wrong(why) = proof { why } else { "it carries no Transaction MAC" };
+            let finding = Finding::new(FindingKind::Unproven, tap.id, why);
+            if self.config.transaction_mac_policy == TransactionMacPolicy::Warn {
+                tracing::warn!(tap = %tap.id, "{}", finding.detail);
+                warning = Some(finding.detail.clone());
+            }
+            self.find(&finding)?;
+        }
+        let writing = Writing::of_tap(tap);
+        self.compare_counter(&writing, tap.transaction_mac.map(|mac| mac.counter))?;
+        let redecided = journey::decide_again(tap, &self.config.tariff);
+        for finding in &redecided.findings {
+            self.find(finding)?;
+        }
+        match tap.outcome {
+            Outcome::Done => {
+                let stamp = self.first_stamp(tap.id, tap.at)?;
+                self.books.post(&ledger::ride(tap, redecided.basis, stamp))?;
+            }
+            Outcome::Unknown => {
+                let stamp = self.first_stamp(tap.id, tap.at)?;
+                self.books.post(&ledger::unknown(tap, stamp))?;
+                for proof in self.proofs_about(&writing)? {
+                    self.compare_evidence(&writing, &proof)?;
+                }
+                self.resolve_tap(tap)?;
+            }
+            Outcome::Voided { names } => {
+                if let Some(unknown) = self.books.tap(names)? {
+                    self.resolve_tap(&unknown)?;
+                }
+            }
+            Outcome::Void | Outcome::Declined(_) | Outcome::Confirmed { .. } | Outcome::Evidence => {}
+        }
+        if proven {
+            self.add_evidence(&writing)?;
+        }
+        Ok(warning)
+    }
+
+    /// Posts what became of an unknown tap, once something shows it.
+    pub(super) fn resolve_tap(&self, unknown: &Tap) -> Result<(), StoreError> {
+        let entries = self.books.entries_of(unknown.id)?;
+        let pending = matches!(&entries[..], [only] if only.entry.kind == EntryKind::Unknown);
+        if !pending {
+            return Ok(());
+        }
+        let writing = Writing::of_tap(unknown);
+        let claims = self.books.taps_naming(unknown.id)?;
+        let voided = claims.iter().any(|claim| evidence::voids(claim, unknown));
+        match evidence::resolve(&writing, &self.proofs_about(&writing)?, voided) {
+            Resolution::Confirmed => self.books.post(&ledger::unknown_confirmed(unknown, self.stamp(unknown.at))),
+            Resolution::Voided => self.books.post(&ledger::unknown_voided(unknown, self.stamp(unknown.at))),
+            Resolution::Pending | Resolution::Disputed => Ok(()),
+        }
+    }
+
+    /// Whether an unknown tap or step was voided by a later look at the card.
+    pub(super) fn was_voided(&self, id: TapId) -> Result<bool, StoreError> {
+        let entries = self.books.entries_of(id)?;
+        Ok(entries.iter().any(|stored| stored.entry.kind == EntryKind::UnknownVoided) || self.was_void_step(id)?)
+    }
+}
+
+fn link(id: TapId, sealed: &SealedTap) -> Link {
+    Link { id, previous_hash: sealed.previous_hash(), hash: sealed.hash() }
+}

@@ -1,0 +1,237 @@
+//! Steps of desks' actions.
+
+use rusqlite::{OptionalExtension, params};
+use transit::action::{Action, SealedAction, Step};
+use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
+use transit::money::Amount;
+
+use super::{Books, StoreError, parsed};
+use crate::evidence::{Writing, wanted_slot};
+
+/// A step as it lies in the books.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredAction {
+    /// The name that its row has.
+    pub(crate) id: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Whether its Transaction MAC was found right.
+    pub(crate) proven: bool,
+    /// The receipt that acknowledged it.
+    pub(crate) receipt: i64,
+    /// The columns that were read out of the bytes when it was stored.
+    pub(crate) columns: ActionColumns,
+}
+
+/// What is read out of a step so that it can be found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ActionColumns {
+    device: u32,
+    epoch: u8,
+    sequence: u32,
+    at: u32,
+    card: [u8; 16],
+    kind: String,
+    step: String,
+    counter: Option<u32>,
+    wanted_slot: Option<u32>,
+    names: Option<String>,
+    resolves: Option<String>,
+    grant_number: Option<u32>,
+    holder: Option<String>,
+}
+
+impl ActionColumns {
+    /// What belongs in the row of `action`.
+    pub(crate) fn of(action: &Action) -> Self {
+        let resolves = match action.step {
+            Step::Confirmed { resolves } | Step::Voided { resolves } => Some(resolves.to_string()),
+            Step::Paid | Step::Written | Step::Unknown | Step::Void | Step::Refunded | Step::Done => None,
+        };
+        Self {
+            device: action.id.device.number(),
+            epoch: action.id.epoch,
+            sequence: action.id.sequence,
+            at: action.at.0,
+            card: action.card.0,
+            kind: action.kind.name().to_owned(),
+            step: action.step.name().to_owned(),
+            counter: action.transaction_mac.map(|mac| mac.counter),
+            wanted_slot: wanted_slot(&Writing::of_action(action)),
+            names: action.names.map(|id| id.to_string()),
+            resolves,
+            grant_number: action.grant,
+            holder: action.holder.map(|holder| holder.0.to_string()),
+        }
+    }
+}
+
+impl Books<'_> {
+    pub(crate) fn insert_action(
+        &self,
+        action: &Action,
+        sealed: &SealedAction,
+        proven: bool,
+        receipt: i64,
+    ) -> Result<(), StoreError> {
+        let columns = ActionColumns::of(action);
+        self.0
+            .prepare_cached(
+                "INSERT INTO action (id, device, epoch, sequence, bytes, at, card, kind, step, proven, counter, \
+                 wanted_slot, names, resolves, grant_number, holder, receipt) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            )?
+            .execute(params![
+                action.id.to_string(),
+                columns.device,
+                columns.epoch,
+                columns.sequence,
+                sealed.as_bytes(),
+                columns.at,
+                columns.card,
+                columns.kind,
+                columns.step,
+                proven,
+                columns.counter,
+                columns.wanted_slot,
+                columns.names,
+                columns.resolves,
+                columns.grant_number,
+                columns.holder,
+                receipt
+            ])?;
+        Ok(())
+    }
+
+    /// The sealed step of this name.
+    pub(crate) fn sealed_action(&self, id: TapId) -> Result<Option<SealedAction>, StoreError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT bytes FROM action WHERE device = ?1 AND epoch = ?2 AND sequence = ?3")?;
+        let bytes: Option<Vec<u8>> =
+            statement.query_row(params![id.device.number(), id.epoch, id.sequence], |row| row.get(0)).optional()?;
+        bytes
+            .map(|bytes| SealedAction::from_bytes(&bytes))
+            .transpose()
+            .map_err(|source| StoreError::Action { id: id.to_string(), source })
+    }
+
+    /// The opened step of this name.
+    pub(crate) fn action(&self, id: TapId) -> Result<Option<Action>, StoreError> {
+        let opened = self.sealed_action(id)?.map(|sealed| sealed.open());
+        opened.transpose().map_err(|source| StoreError::Action { id: id.to_string(), source })
+    }
+
+    /// The steps of the action whose first step this is, without it.
+    pub(crate) fn actions_naming(&self, first: TapId) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE names = ?1", [first.to_string()])
+    }
+
+    /// The later looks at the card that resolve the unknown step `id`.
+    pub(crate) fn actions_resolving(&self, id: TapId) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE resolves = ?1", [id.to_string()])
+    }
+
+    /// The unknown steps that were to write this record of this card.
+    pub(crate) fn unknown_actions_wanting(&self, card: CardToken, slot: u32) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE card = ?1 AND wanted_slot = ?2", params![card.0, slot])
+    }
+
+    /// The steps that name this grant.
+    pub(crate) fn actions_with_grant(&self, number: u32) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE grant_number = ?1", [number])
+    }
+
+    /// The steps that a card was written in, or may have been.
+    pub(crate) fn actions_of_card(&self, card: CardToken) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE card = ?1 AND step IN ('written', 'unknown')", [card.0])
+    }
+
+    /// The cards that were issued to a holder.
+    pub(crate) fn cards_of_holder(&self, holder: HolderReference) -> Result<Vec<CardToken>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT DISTINCT card FROM action WHERE holder = ?1 AND kind = 'issue' AND step IN ('written', 'unknown')",
+        )?;
+        let rows = statement.query_map([holder.0.to_string()], |row| Ok(CardToken(row.get(0)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The cards that desks have blocked.
+    pub(crate) fn blocked_cards(&self) -> Result<Vec<CardToken>, StoreError> {
+        let mut statement = self.0.prepare_cached("SELECT DISTINCT card FROM action WHERE kind = 'block'")?;
+        let rows = statement.query_map([], |row| Ok(CardToken(row.get(0)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The steps made in a span of seconds, in order.
+    pub(crate) fn actions_between(&self, first: u32, last: u32) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE at BETWEEN ?1 AND ?2", [first, last])
+    }
+
+    fn actions(&self, which: &str, parameters: impl rusqlite::Params) -> Result<Vec<Action>, StoreError> {
+        let sql = format!("SELECT id, bytes FROM action {which} ORDER BY device, epoch, sequence");
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let rows = statement.query_map(parameters, |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            let (id, bytes) = row?;
+            let opened = SealedAction::from_bytes(&bytes).and_then(|sealed| sealed.open());
+            opened.map_err(|source| StoreError::Action { id, source })
+        })
+        .collect()
+    }
+
+    pub(crate) fn for_each_action(
+        &self,
+        mut visit: impl FnMut(StoredAction) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.0.prepare(
+            "SELECT id, bytes, proven, receipt, device, epoch, sequence, at, card, kind, step, counter, wanted_slot, \
+             names, resolves, grant_number, holder FROM action ORDER BY device, epoch, sequence",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            visit(StoredAction {
+                id: row.get(0)?,
+                bytes: row.get(1)?,
+                proven: row.get(2)?,
+                receipt: row.get(3)?,
+                columns: ActionColumns {
+                    device: row.get(4)?,
+                    epoch: row.get(5)?,
+                    sequence: row.get(6)?,
+                    at: row.get(7)?,
+                    card: row.get(8)?,
+                    kind: row.get(9)?,
+                    step: row.get(10)?,
+                    counter: row.get(11)?,
+                    wanted_slot: row.get(12)?,
+                    names: row.get(13)?,
+                    resolves: row.get(14)?,
+                    grant_number: row.get(15)?,
+                    holder: row.get(16)?,
+                },
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What cards are known to have from a desk in one epoch of its log: value and passes.
+    pub(crate) fn written_by(&self, desk: DeviceId, epoch: Epoch) -> Result<Amount, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT coalesce(sum(posting.amount), 0) FROM action \
+             JOIN entry ON entry.tap = action.id AND entry.kind IN ('loaded', 'sold') \
+             JOIN posting ON posting.entry = entry.id AND posting.amount > 0 \
+             WHERE action.device = ?1 AND action.epoch = ?2",
+        )?;
+        let minor = statement.query_row(params![desk.number(), epoch], |row| row.get(0))?;
+        Amount::from_minor(minor).ok_or_else(|| StoreError::Damaged("an amount is negative".to_owned()))
+    }
+
+    /// The taps and actions of a card that carry this transaction counter.
+    pub(crate) fn with_counter(&self, card: CardToken, counter: u32) -> Result<Vec<TapId>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id FROM tap WHERE card = ?1 AND counter = ?2 \
+             UNION ALL SELECT id FROM action WHERE card = ?1 AND counter = ?2 ORDER BY id",
+        )?;
+        let rows = statement.query_map(params![card.0, counter], |row| row.get::<_, String>(0))?;
+        rows.map(|id| parsed(&id?)).collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! The audit of what desks did and were answered.
+
+use transit::action::{Action, SealedAction, Step};
+use transit::desk::{DeskAnswer, Reply};
+use transit::time::Moment;
+
+use super::{Audit, Named, Wrong, ensure, walk};
+use crate::allowance;
+use crate::evidence::{self, Resolution, Writing};
+use crate::ledger::{self, Entry};
+use crate::store::{ActionColumns, StoredAction, StoredAnswer, StoredEntry};
+use crate::vault::Proof;
+
+impl Audit<'_> {
+    /// Checks the steps of desks; gives how many rows of evidence they prove.
+    pub(super) fn actions(&mut self) -> Result<u64, Wrong> {
+        let (mut previous, mut receipt) = (None, None);
+        let (mut actions, mut proven, mut proofs) = (0, 0, 0);
+        walk(|wrong| {
+            self.books.for_each_action(|stored| {
+                wrong.note(|| {
+                    let (action, sealed) = self.action_itself(&stored)?;
+                    let name = Named { what: "action", id: action.id, hash: sealed.hash() };
+                    self.in_chain(&name, sealed.previous_hash(), &mut previous)?;
+                    let at = self.in_receipt(&name, stored.receipt, &mut receipt)?;
+                    proofs += self.proves(&name, stored.proven, &Writing::of_action(&action))?;
+                    self.action_entry(&action, at)?;
+                    actions += 1;
+                    proven += u64::from(stored.proven);
+                    Ok(())
+                })
+            })
+        })?;
+        self.done.actions += actions;
+        self.done.transaction_macs_right += proven;
+        Ok(proofs)
+    }
+
+    fn action_itself(&self, stored: &StoredAction) -> Result<(Action, SealedAction), Wrong> {
+        let name = &stored.id;
+        let wrong = |error| Wrong(format!("action {name}: {error}"));
+        let sealed = SealedAction::from_bytes(&stored.bytes).map_err(wrong)?;
+        let action = sealed.open().map_err(wrong)?;
+        ensure(action.id.to_string() == *name, || format!("action {name}: its bytes name action {}", action.id))?;
+        let same = stored.columns == ActionColumns::of(&action);
+        ensure(same, || format!("action {name}: a column of its row is not what its bytes say"))?;
+        let desk = self.config.desks.get(&action.id.device);
+        let signed = desk.is_none_or(|desk| sealed.is_signed_by(&desk.public_key));
+        ensure(signed, || format!("action {name}: it is not signed by its desk"))?;
+        let proven = action.step == Step::Written && self.config.vault.check_action(&action) == Proof::Right;
+        ensure(proven == stored.proven, || format!("action {name}: its Transaction MAC is not as it was found"))?;
+        Ok((action, sealed))
+    }
+
+    /// The entry of a step is the one that the step and the evidence give.
+    fn action_entry(&self, action: &Action, at: Moment) -> Result<(), Wrong> {
+        let entries = self.books.entries_of(action.id)?;
+        let name = || format!("action {}", action.id);
+        let [stored] = &entries[..] else {
+            ensure(entries.is_empty(), || format!("{}: the ledger has {} entries for it", name(), entries.len()))?;
+            let expected = self.moves_something(action)? == Some(true);
+            return ensure(!expected, || format!("{}: the ledger has no entry for it", name()));
+        };
+        let moves = self.moves_something(action)? != Some(false);
+        let expected = if moves { self.expected_action_entry(action, stored)? } else { None };
+        ensure(expected.as_ref() == Some(&stored.entry), || {
+            format!("{}: entry {} is not what it gives", name(), stored.id)
+        })?;
+        ensure(action.step == Step::Unknown || at == stored.entry.posted_at, || {
+            format!("{}: entry {} is not of the time of its receipt", name(), stored.id)
+        })
+    }
+
+    /// Whether a step has an entry; `None` where proofs contradict each other, and the first may have made one.
+    fn moves_something(&self, action: &Action) -> Result<Option<bool>, Wrong> {
+        Ok(match action.step {
+            Step::Paid | Step::Refunded | Step::Written => Some(true),
+            Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Done => Some(false),
+            Step::Unknown => {
+                let writing = Writing::of_action(action);
+                let proofs = match evidence::wanted_slot(&writing) {
+                    Some(slot) => self.books.evidence_of_slot(action.card, slot)?,
+                    None => Vec::new(),
+                };
+                match evidence::resolve(&writing, &proofs, false) {
+                    Resolution::Confirmed => Some(true),
+                    Resolution::Pending | Resolution::Voided => Some(false),
+                    Resolution::Disputed => None,
+                }
+            }
+        })
+    }
+
+    fn expected_action_entry(&self, action: &Action, stored: &StoredEntry) -> Result<Option<Entry>, Wrong> {
+        let stamp = self.stamp(action.at, stored);
+        let granted = allowance::backs(self.books, action, Some(stored.id))?;
+        let mut expected = ledger::of_cash(action, stamp).or_else(|| ledger::of_writing(action, granted, stamp));
+        if let Some(entry) = &mut expected {
+            entry.postings.sort_by_key(|posting| posting.account.to_string());
+        }
+        Ok(expected)
+    }
+
+    /// What desks were promised, and the deny lists that were handed out.
+    pub(super) fn answers(&self) -> Result<(), Wrong> {
+        for (answer, expected) in self.books.answers()?.iter().zip(1..) {
+            let number = answer.number;
+            ensure(number == expected, || format!("answer {expected} is missing"))?;
+            let signed = self.config.signer.signed_answer(&answer.text, &answer.signature);
+            ensure(signed, || format!("answer {number} is not what was signed"))?;
+            ensure(says(answer)?, || format!("answer {number}: its row is not what its text says"))?;
+        }
+        match self.books.broken_deny_list()? {
+            Some(version) => Err(Wrong(format!("deny list {version} was changed, or one before it removed"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the columns of an answer are what its text says.
+fn says(answer: &StoredAnswer) -> Result<bool, Wrong> {
+    let of_row = (answer.number, answer.desk, answer.epoch, answer.lost_card);
+    let opened: DeskAnswer =
+        serde_json::from_str(&answer.text).map_err(|error| Wrong(format!("answer {}: {error}", answer.number)))?;
+    Ok(opened.at == answer.at
+        && match opened.reply {
+            Reply::Allowance(allowance) => of_row == (allowance.number, allowance.desk, Some(allowance.epoch), None),
+            Reply::Transfer(grant) => of_row == (grant.number, grant.desk, None, Some(grant.lost)),
+            Reply::CardState(_) | Reply::Refused { .. } => false,
+        })
+}
