@@ -11,6 +11,7 @@
 //! | [`fixture`], [`layout`], [`test_keys`] | cards as readable files |
 //! | [`field`](mod@field) | a card in a reader's field: faults, traffic, the in-process transport |
 //! | [`distortion`] | answers that no genuine card gives |
+//! | [`sam`], [`sam_reader`] | a MIFARE SAM AV3 in memory, and in a virtual reader |
 //! | [`vpcd`] | a card laid on the virtual reader of a PC/SC service |
 //! | [`pcscd`] | a PC/SC service of one's own, with two virtual readers |
 //!
@@ -36,6 +37,8 @@ pub mod layout;
 pub mod pcscd;
 pub mod picc;
 mod record_files;
+pub mod sam;
+pub mod sam_reader;
 mod session;
 pub mod status;
 pub mod test_keys;

@@ -8,6 +8,7 @@ mod known_answers;
 mod person;
 mod raw_reader;
 mod real_reader;
+mod sam;
 mod torn;
 mod transactions;
 mod virtual_reader;
