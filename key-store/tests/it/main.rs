@@ -1,8 +1,11 @@
 //! Tests of master keys and of what keeps them.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+mod cards;
 mod files;
 mod keys;
+mod memory;
+mod sam;
 mod shares;
 
 use key_store::{KeySet, Passphrase};
