@@ -37,6 +37,7 @@ mod sam_holder;
 mod sam_key_entry;
 pub mod sealed;
 pub mod share;
+pub mod source;
 pub mod store;
 
 pub use custody::Custody;
@@ -50,4 +51,5 @@ pub use sam::{SamEntries, SamError, SamKeyStore};
 pub use sam_holder::SamHolder;
 pub use sealed::{OpenError, PassphraseCost, SealedKeyFile};
 pub use share::{Share, ShareError, combine, split};
+pub use source::{KeyFiles, KeySource};
 pub use store::{KeyStore, KeyStoreError, Keys, SamTransport};

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use transit::card::{APPLICATION_ID, KEY_TRANSACTION_MAC, KEY_VALIDATE, SYSTEM_ID};
+use transit::card::{
+    APPLICATION_ID, KEY_APPLICATION_MASTER, KEY_INSPECT, KEY_LOAD, KEY_TRANSACTION_MAC, KEY_VALIDATE, SYSTEM_ID,
+};
 
 /// What a master key is for. Each right on a card has a key of its own, so that a program holds no more than it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +57,11 @@ impl KeyRole {
     #[must_use]
     pub const fn key_number(self) -> Option<u8> {
         match self {
-            Self::CardMaster | Self::ApplicationMaster => Some(0),
-            Self::Inspect => Some(1),
+            Self::CardMaster => Some(CARD_MASTER),
+            Self::ApplicationMaster => Some(KEY_APPLICATION_MASTER),
+            Self::Inspect => Some(KEY_INSPECT),
             Self::Validate => Some(KEY_VALIDATE),
-            Self::Load => Some(3),
+            Self::Load => Some(KEY_LOAD),
             Self::TransactionMac => Some(KEY_TRANSACTION_MAC),
             Self::Token => None,
         }
@@ -96,6 +99,9 @@ impl KeyRole {
         Self::ALL.into_iter().find(|role| role.code() == code)
     }
 }
+
+/// The number of the PICC's only key.
+const CARD_MASTER: u8 = 0;
 
 /// UID (7), AID (3), key number (1), system id (4).
 pub const DIVERSIFICATION_INPUT_BYTES: usize = 15;

@@ -7,6 +7,7 @@ mod keys;
 mod memory;
 mod sam;
 mod shares;
+mod source;
 
 use key_store::{KeySet, Passphrase};
 use transit::config::KeysClass;
