@@ -1,7 +1,7 @@
 //! Cards in the field of a PC/SC reader: the only part of the project that knows PC/SC.
 //!
 //! A validator takes events for as long as it runs ([`spawn`]); a desk asks for one card after the other
-//! ([`Desk::next_card`]).
+//! ([`Desk::next_card`]). A SAM with a program's keys stays in a reader of its own ([`SamSlot`]).
 //!
 //! A thread waits for cards and carries exchanges, because PC/SC has no time limit on an exchange: whoever asks waits
 //! with a deadline instead, and a thread that is stuck is known to be. After any error the handle is given up and never
@@ -10,8 +10,10 @@
 #![forbid(unsafe_code)]
 
 mod desk;
+mod sam;
 
 pub use desk::{Desk, NoCard, Presented, list};
+pub use sam::SamSlot;
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;

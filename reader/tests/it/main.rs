@@ -9,13 +9,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use card_crypto::Transport;
-use reader::{Desk, NoCard, list};
+use card_crypto::{Lost, Transport};
+use reader::{Desk, NoCard, SamSlot, list};
 use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
+use virtual_card::sam::Sam;
+use virtual_card::sam_reader::SamInReader;
 use virtual_card::vpcd::Holder;
 use virtual_card::{CardInField, Fixture, Moment, TestKeys};
 
 const ADDRESS: &str = "CHAM_READER_TEST_ADDRESS";
+const SAM_ADDRESS: &str = "CHAM_READER_TEST_SAM_ADDRESS";
+/// The service looks at a virtual reader every 400 ms.
+const TWO_LOOKS: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn card() -> CardInField {
@@ -34,6 +39,7 @@ fn a_desk_waits_for_a_card_and_says_what_is_missing() {
         .args(["--exact", "in_a_child_with_a_service", "--nocapture"])
         .env(SOCKET_VARIABLE, service.socket())
         .env(ADDRESS, service.address(0).to_string())
+        .env(SAM_ADDRESS, service.address(1).to_string())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
@@ -65,7 +71,31 @@ fn in_a_child_with_a_service() {
     assert_eq!(presented.uid.len(), 7);
     let answer = presented.field.exchange(&[0x90, 0x5A, 0, 0, 3, 0x01, 0x4E, 0x48, 0]).unwrap();
     assert_eq!(answer, [0x91, 0x00]);
-    println!("the card answered");
     drop(presented);
     let _ = holder.remove();
+
+    a_sam_comes_goes_and_comes_back(&readers[1]);
+    println!("the card answered");
+}
+
+fn a_sam_comes_goes_and_comes_back(reader: &str) {
+    const GET_VERSION: [u8; 5] = [0x80, 0x60, 0x00, 0x00, 0x00];
+    assert!(matches!(SamSlot::new("zero\0byte", PATIENCE), Err(NoCard::Reader { .. })));
+    let mut slot = SamSlot::new(reader, PATIENCE).unwrap();
+    assert_eq!(slot.exchange(&GET_VERSION), Err(Lost::Reader), "there is none yet");
+
+    let address = env::var(SAM_ADDRESS).unwrap();
+    for _ in 0..2 {
+        let sam = Sam::new(Box::new(|| [0x5A; 16]));
+        let inserted = SamInReader::insert(TcpStream::connect(&address).unwrap(), sam).unwrap();
+        let answer = (0..50).find_map(|_| {
+            std::thread::park_timeout(Duration::from_millis(100));
+            slot.exchange(&GET_VERSION).ok()
+        });
+        assert_eq!(answer.unwrap().len(), 33);
+        assert_eq!(slot.exchange(&GET_VERSION).unwrap().len(), 33, "on the same connection");
+        let _ = inserted.remove();
+        assert_eq!(slot.exchange(&GET_VERSION), Err(Lost::Reader));
+        std::thread::park_timeout(TWO_LOOKS);
+    }
 }
