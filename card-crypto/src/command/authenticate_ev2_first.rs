@@ -15,6 +15,15 @@ use crate::{
 /// LenCap: the reader states no capabilities.
 const NO_CAPABILITIES: u8 = 0x00;
 
+/// A card that did not authenticate.
+#[derive(Debug)]
+pub struct NotAuthenticated<T, E> {
+    /// The card, for another try.
+    pub card: Card<T, Idle>,
+    /// Why it did not.
+    pub error: AuthenticationError<E>,
+}
+
 impl<T: Transport> Card<T, Idle> {
     /// Authenticates with a key of the selected application and opens an EV2 session (AuthenticateEV2First).
     ///
@@ -39,14 +48,37 @@ impl<T: Transport> Card<T, Idle> {
     /// # Errors
     /// The same from the card, and what the holder could not do.
     pub fn authenticate_ev2_first_by<K: KeyHolder>(
-        mut self,
+        self,
         number: KeyNumber,
         holder: K,
     ) -> Result<Card<T, Authenticated>, AuthenticationError<K::Error>> {
-        let (challenge, handshake) =
-            begin(&mut self.transport, Command::AuthenticateEv2First, &[number.get(), NO_CAPABILITIES])?;
-        let opened = holder.authenticate_ev2_first(&challenge, |cryptogram| handshake.answer(cryptogram))?;
-        let messaging = Ev2::new(&opened.keys, opened.transaction_identifier, 0);
-        Ok(self.authenticated(number, messaging))
+        self.try_authenticate_ev2_first_by(number, holder).map_err(|failed| failed.error)
     }
+
+    /// [`authenticate_ev2_first_by`](Self::authenticate_ev2_first_by) that gives the card back where it fails: one that
+    /// refused with [`Status::Authentication`](crate::Status::Authentication) may hold another version of the key, and
+    /// the application stays selected.
+    ///
+    /// # Errors
+    /// The same, with the card.
+    pub fn try_authenticate_ev2_first_by<K: KeyHolder>(
+        mut self,
+        number: KeyNumber,
+        holder: K,
+    ) -> Result<Card<T, Authenticated>, NotAuthenticated<T, K::Error>> {
+        match open_ev2_session(&mut self.transport, number, holder) {
+            Ok(messaging) => Ok(self.authenticated(number, messaging)),
+            Err(error) => Err(NotAuthenticated { card: self, error }),
+        }
+    }
+}
+
+fn open_ev2_session<T: Transport, K: KeyHolder>(
+    transport: &mut T,
+    number: KeyNumber,
+    holder: K,
+) -> Result<Ev2, AuthenticationError<K::Error>> {
+    let (challenge, handshake) = begin(transport, Command::AuthenticateEv2First, &[number.get(), NO_CAPABILITIES])?;
+    let opened = holder.authenticate_ev2_first(&challenge, |cryptogram| handshake.answer(cryptogram))?;
+    Ok(Ev2::new(&opened.keys, opened.transaction_identifier, 0))
 }

@@ -58,6 +58,7 @@ mod update_record;
 mod write_data;
 mod write_record;
 
+pub use authenticate_ev2_first::NotAuthenticated;
 pub use get_df_names::DfName;
 pub use get_version::{Component, Version};
 pub use proximity_check::ProximityCheck;
