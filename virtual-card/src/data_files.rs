@@ -1,9 +1,9 @@
 //! ReadData and WriteData.
 
 use crate::{
-    file::{CommunicationMode, Content, Right},
-    picc::{Picc, Reply, instruction},
-    session::protected_length,
+    file::{Content, Right},
+    picc::{Outcome, Picc, Reply},
+    session::{Length, Protection},
     status::Status,
 };
 
@@ -41,70 +41,88 @@ impl Header {
 }
 
 impl Picc {
-    /// `BD FileNo Offset Length`, length 0 is to the end: AN12343 table 25. Reads the committed state, to the writer too.
-    pub(crate) fn read_data(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let (header, body) = Header::split(data)?;
-        let (file, mode) = self.permitted(header.file, &READ)?;
+    /// `BD|AD FileNo Offset Length`, length 0 is to the end: AN12343 table 25. Reads the committed state, to the writer
+    /// too.
+    pub(crate) fn read_data(&mut self, instruction: u8, data: &[u8]) -> Outcome {
+        let number = *data.first().ok_or(Status::Length)?;
+        let (file, protection) = self.permitted(number, &READ)?;
         let content = match &file.content {
-            Content::StandardData(data) => data.clone(),
+            Content::StandardData(data) => data.data.clone(),
             Content::BackupData(data) => data.committed.clone(),
             Content::TransactionMac(mac) => [&mac.counter.to_le_bytes()[..], &mac.value].concat(),
-            Content::Value(_) | Content::CyclicRecords(_) => return Err(Status::PermissionDenied),
+            Content::Value(_) | Content::Records(_) => return Err(Status::PermissionDenied),
         };
         let is_hashed = !matches!(file.content, Content::TransactionMac(_));
-        if !self.open(mode, instruction::READ_DATA, header.bytes(), body)?.is_empty() {
-            return Err(Status::Length);
-        }
+        let header = self.open_header(protection, instruction, data)?;
         let rest = content.get(header.start..).ok_or(Status::Boundary)?;
         let wanted = if header.count == 0 { rest.len() } else { header.count };
         let read = rest.get(..wanted).filter(|read| !read.is_empty()).ok_or(Status::Boundary)?;
         if is_hashed {
-            self.hash_into_transaction(instruction::READ_DATA, &header.with_count(read.len()), read);
+            self.hash_into_transaction(instruction, &header.with_count(read.len()), read);
         }
-        Ok(self.seal(mode, read))
+        Ok(self.seal_read(protection, &header, read))
     }
 
-    /// `3D FileNo Offset Length Data`: AN12343 tables 23 and 24. A backup file keeps it pending until the commit.
-    pub(crate) fn write_data(&mut self, data: &[u8]) -> Result<Reply, Status> {
+    /// `3D|8D FileNo Offset Length Data`: AN12343 tables 23 and 24. A backup file keeps it pending until the commit.
+    pub(crate) fn write_data(&mut self, instruction: u8, data: &[u8]) -> Outcome {
         let (header, body) = Header::split(data)?;
-        let (_, mode) = self.permitted(header.file, &WRITE)?;
-        let Some(written) = self.open_written(mode, instruction::WRITE_DATA, &header, body)? else {
+        let (_, protection) = self.permitted(header.file, &WRITE)?;
+        let Some(written) = self.open_written(protection, instruction, header.bytes(), header.count, body)? else {
             return Ok(Reply::Incomplete);
         };
         match self.content_mut(header.file)? {
-            Content::StandardData(content) => overwrite(content, header.start, &written)?,
+            Content::StandardData(content) => overwrite(&mut content.data, header.start, &written)?,
             Content::BackupData(content) => {
                 let pending = content.pending.get_or_insert_with(|| content.committed.clone());
                 overwrite(pending, header.start, &written)?;
             }
-            Content::Value(_) | Content::CyclicRecords(_) | Content::TransactionMac(_) => {
+            Content::Value(_) | Content::Records(_) | Content::TransactionMac(_) => {
                 return Err(Status::PermissionDenied);
             }
         }
-        self.hash_into_transaction(instruction::WRITE_DATA, header.bytes(), &written);
-        Ok(Reply::Whole(self.seal(mode, &[])))
+        self.hash_into_transaction(instruction, header.bytes(), &written);
+        Ok(self.seal(protection, &[]))
+    }
+
+    /// Checks a read command: seven bytes and what protects them.
+    pub(crate) fn open_header(
+        &mut self,
+        protection: Protection,
+        instruction: u8,
+        data: &[u8],
+    ) -> Result<Header, Status> {
+        let parameters = self.open_parameters(protection, instruction, data)?;
+        let (header, rest) = Header::split(&parameters)?;
+        if rest.is_empty() { Ok(header) } else { Err(Status::Length) }
+    }
+
+    /// An answer whose length the reader knows unless it asked for "everything".
+    pub(crate) fn seal_read(&mut self, protection: Protection, header: &Header, read: &[u8]) -> Reply {
+        let length = if header.count == 0 { Length::Unknown } else { Length::Known };
+        Reply::Whole(self.seal_bytes(protection, read, length))
     }
 
     /// The data of a write in clear; none when more frames must come first.
     pub(crate) fn open_written(
-        &self,
-        mode: CommunicationMode,
+        &mut self,
+        protection: Protection,
         instruction: u8,
-        header: &Header,
+        header: &[u8],
+        count: usize,
         body: &[u8],
     ) -> Result<Option<Vec<u8>>, Status> {
-        if header.count == 0 {
+        if count == 0 {
             return Err(Status::Parameter);
         }
-        let expected = protected_length(mode, header.count);
+        let expected = self.protected_length(protection, count);
         if body.len() < expected {
             return Ok(None);
         }
         if body.len() > expected {
             return Err(Status::Length);
         }
-        let written = self.open(mode, instruction, header.bytes(), body)?;
-        if written.len() == header.count { Ok(Some(written)) } else { Err(Status::Length) }
+        let written = self.open_data(protection, instruction, header, body, Some(count))?;
+        if written.len() == count { Ok(Some(written)) } else { Err(Status::Length) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use card_crypto::{Lost, Transport};
 
-use crate::picc::{Picc, instruction};
+use crate::{instruction, picc::Picc};
 
 /// Something that goes wrong at one exchange of a presentation, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +32,9 @@ impl Exchange {
     /// The command's name in the documents.
     #[must_use]
     pub fn instruction_name(&self) -> &'static str {
-        match self.command.get(1).copied().unwrap_or_default() {
-            instruction::ADDITIONAL_FRAME => "AdditionalFrame",
-            instruction::SELECT_APPLICATION => "SelectApplication",
-            instruction::GET_VERSION => "GetVersion",
-            instruction::GET_KEY_VERSION => "GetKeyVersion",
-            instruction::GET_FILE_IDS => "GetFileIDs",
-            instruction::GET_FILE_SETTINGS => "GetFileSettings",
-            instruction::AUTHENTICATE_EV2_FIRST => "AuthenticateEV2First",
-            instruction::AUTHENTICATE_EV2_NON_FIRST => "AuthenticateEV2NonFirst",
-            instruction::READ_DATA => "ReadData",
-            instruction::WRITE_DATA => "WriteData",
-            instruction::GET_VALUE => "GetValue",
-            instruction::CREDIT => "Credit",
-            instruction::DEBIT => "Debit",
-            instruction::LIMITED_CREDIT => "LimitedCredit",
-            instruction::READ_RECORDS => "ReadRecords",
-            instruction::WRITE_RECORD => "WriteRecord",
-            instruction::COMMIT_TRANSACTION => "CommitTransaction",
-            instruction::ABORT_TRANSACTION => "AbortTransaction",
+        match self.command[..] {
+            [0x90, code, ..] => instruction::name(code),
+            [0x00, 0xA4, ..] => "SELECT",
             _ => "unknown",
         }
     }

@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::{
     application::Application,
     crypto::diversify_aes128,
-    file::{BackupData, Content, CyclicRecords, File, TransactionMac, Value},
+    file::{BackupData, Content, File, Records, TransactionMac, Value},
     framing::FrameSize,
     layout::{Entries, FileLayout, Layout},
     picc::{Generation, Identity, Picc, Random},
@@ -112,7 +112,7 @@ impl Fixture {
             }
             (None, Some(aid)) => {
                 let aid = source.hex("foreign_application", aid)?;
-                (Application { aid, keys: vec![], files: vec![] }, None)
+                (Application::new(aid, vec![], vec![]), None)
             }
             (Some(_), Some(_)) | (None, None) => {
                 let problem = "give either `layout` or `foreign_application`".to_owned();
@@ -207,14 +207,14 @@ impl Issue<'_> {
         let transaction_mac_key = self.key("transaction_mac", layout.transaction_mac_key_number, aid)?;
 
         let issuer = layout.issuer.encode(&file.issuer, self.moment, source)?;
-        let transaction_mac = Content::TransactionMac(TransactionMac::new(transaction_mac_key));
+        let transaction_mac = Content::TransactionMac(TransactionMac::new(transaction_mac_key, 0));
         let files = vec![
             file_of(&layout.issuer_file, Content::BackupData(BackupData::new(issuer))),
             file_of(&layout.purse_file, Content::Value(self.purse()?)),
             self.record_file()?,
             file_of(&layout.transaction_mac_file, transaction_mac),
         ];
-        Ok(Application { aid, keys: keys?, files })
+        Ok(Application { key_settings: layout.key_settings, ..Application::new(aid, keys?, files) })
     }
 
     /// The key of this name: the card's own, or the one that the card file puts in its place.
@@ -245,7 +245,7 @@ impl Issue<'_> {
 
     fn record_file(&self) -> Result<File, FixtureError> {
         let layout = &self.layout.record_file;
-        let mut records = CyclicRecords::new(self.layout.record.length(), layout.slots).ok_or_else(|| {
+        let mut records = Records::cyclic(self.layout.record.length(), layout.slots).ok_or_else(|| {
             self.source.invalid(None, "the layout's record file needs two slots and some fields".to_owned())
         })?;
         let newest_first = self.file.record.iter().chain(&self.file.older_records);
@@ -253,14 +253,15 @@ impl Issue<'_> {
             newest_first.map(|entries| self.layout.record.encode(entries, self.moment, self.source)).collect();
         let has_stored_all = encoded?.into_iter().rev().all(|record| records.push(record));
         debug_assert!(has_stored_all, "the layout gives all records one length");
-        let rights = layout.rights.into();
-        Ok(File { number: layout.number, mode: layout.mode, rights, content: Content::CyclicRecords(records) })
+        let FileLayout { number, mode, rights } =
+            FileLayout { number: layout.number, mode: layout.mode, rights: layout.rights };
+        Ok(File { number, iso_file_id: None, mode, rights, content: Content::Records(records) })
     }
 }
 
 fn file_of(layout: &FileLayout, content: Content) -> File {
     let FileLayout { number, mode, rights } = *layout;
-    File { number, mode, rights: rights.into(), content }
+    File { number, mode, rights, iso_file_id: None, content }
 }
 
 /// A text file and its name, for errors that say where.

@@ -49,7 +49,9 @@ pub(crate) struct Command<'a> {
 /// Why an APDU is no wrapped native command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unwrappable {
-    /// The class byte is not 90: answered with 6E00.
+    /// The class byte is 00: a command of ISO/IEC 7816-4.
+    Iso7816,
+    /// The class byte is another: answered with 6E00.
     Class,
     /// The lengths do not add up.
     Length,
@@ -62,6 +64,7 @@ pub(crate) fn unwrap(apdu: &[u8]) -> Result<Command<'_>, Unwrappable> {
         [0x90, instruction, 0, 0, rest @ ..] => (*instruction, rest),
         [0x90, _, _, _, ..] => return Err(Unwrappable::Parameter),
         [0x90, ..] | [] => return Err(Unwrappable::Length),
+        [0x00, ..] => return Err(Unwrappable::Iso7816),
         _ => return Err(Unwrappable::Class),
     };
     let (data, expected_length) = match rest {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    file::{Access, AccessRights, CommunicationMode},
+    file::{AccessRights, CommunicationMode},
     fixture::{FixtureError, Moment, Source},
 };
 
@@ -21,6 +21,9 @@ pub struct Layout {
     pub(crate) system: String,
     /// Names of the application's keys, numbered from 0 in this order.
     pub(crate) keys: Vec<String>,
+    /// KS1 of the application: 0B lets its master key change everything and anybody list the files.
+    #[serde(default = "key_settings")]
+    pub(crate) key_settings: u8,
     /// The number that stands for the Transaction MAC key in its diversification input.
     pub(crate) transaction_mac_key_number: u8,
     /// The backup data file of the issuer.
@@ -37,13 +40,17 @@ pub struct Layout {
     pub issuer: Fields,
 }
 
+const fn key_settings() -> u8 {
+    0x0B
+}
+
 /// Number, mode and rights of a file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileLayout {
     pub(crate) number: u8,
     pub(crate) mode: CommunicationMode,
-    pub(crate) rights: RightsLayout,
+    pub(crate) rights: AccessRights,
 }
 
 /// A record file has one slot more than it stores.
@@ -52,48 +59,8 @@ pub(crate) struct FileLayout {
 pub(crate) struct RecordFileLayout {
     pub(crate) number: u8,
     pub(crate) mode: CommunicationMode,
-    pub(crate) rights: RightsLayout,
+    pub(crate) rights: AccessRights,
     pub(crate) slots: usize,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RightsLayout {
-    read: Who,
-    write: Who,
-    read_write: Who,
-    change: Who,
-}
-
-/// A key number, or a word.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged, expecting = "an access right is a key number, \"free\" or \"never\"")]
-enum Who {
-    Key(u8),
-    Word(Word),
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Word {
-    Free,
-    Never,
-}
-
-impl From<RightsLayout> for AccessRights {
-    fn from(rights: RightsLayout) -> Self {
-        let access = |who| match who {
-            Who::Key(number) => Access::Key(number),
-            Who::Word(Word::Free) => Access::Free,
-            Who::Word(Word::Never) => Access::Never,
-        };
-        Self {
-            read: access(rights.read),
-            write: access(rights.write),
-            read_write: access(rights.read_write),
-            change: access(rights.change),
-        }
-    }
 }
 
 /// Fields packed without gaps, most significant bit first.

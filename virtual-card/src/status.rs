@@ -10,6 +10,10 @@ pub enum Status {
     Ok = 0x00,
     /// A commit or an abort with nothing to commit or abort.
     NoChanges = 0x0C,
+    /// A command that waits until the proximity check is over.
+    ProximityCheckRuns = 0x0B,
+    /// The memory is used up.
+    OutOfMemory = 0x0E,
     /// A command that this card does not know, or that does not fit its state.
     IllegalCommand = 0x1C,
     /// A MAC or a padding is wrong.
@@ -18,6 +22,8 @@ pub enum Status {
     NoSuchKey = 0x40,
     /// The command is too short or too long; also a missing MAC.
     Length = 0x7E,
+    /// Done, of Read_Sig and the proximity check.
+    OkOfSignature = 0x90,
     /// An access right is "never", or the file's kind does not know the command.
     PermissionDenied = 0x9D,
     /// A parameter has a value that is not allowed.
@@ -32,6 +38,10 @@ pub enum Status {
     Boundary = 0xBE,
     /// Another command came where the next frame was awaited.
     Aborted = 0xCA,
+    /// No more applications fit: 28 on EV1.
+    Count = 0xCE,
+    /// An application, a file or a name is there already.
+    Duplicate = 0xDE,
     /// No file has this number.
     FileNotFound = 0xF0,
 }

@@ -1,19 +1,22 @@
-//! CommitTransaction, AbortTransaction and the Transaction MAC.
+//! CommitTransaction, AbortTransaction, CommitReaderID and the Transaction MAC.
 
 use crate::{
-    crypto::{BLOCK, cmac, truncated_cmac},
-    file::{Content, File, TransactionMac},
-    picc::{Picc, instruction},
+    crypto::{BLOCK, Block, cmac, encrypt_cbc, truncated_cmac},
+    file::{Access, CommunicationMode, Content, File, Right, TransactionMac},
+    instruction,
+    picc::{Generation, Outcome, Picc, Transaction},
+    session::Protection,
     status::Status,
 };
 
 impl Picc {
     /// `C7 [Option]`: everything pending becomes the state at once. Option 01 returns the counter and the Transaction
-    /// MAC. MF2DL section 10.3; within a session the command needs its MAC even if all files are plain.
-    pub(crate) fn commit_transaction(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let mode = self.command_mode();
-        let wants_transaction_mac = match self.open(mode, instruction::COMMIT_TRANSACTION, &[], data)?[..] {
-            [] | [0] => false,
+    /// MAC. MF2DL section 10.3; within an EV2 session the command needs its MAC even if all files are plain.
+    pub(crate) fn commit_transaction(&mut self, data: &[u8]) -> Outcome {
+        let wants_transaction_mac = match self.open_command(instruction::COMMIT_TRANSACTION, data)?[..] {
+            [] => false,
+            _ if self.identity.generation == Generation::Ev1 => return Err(Status::Length),
+            [0] => false,
             [1] => true,
             [_] => return Err(Status::Parameter),
             _ => return Err(Status::Length),
@@ -22,41 +25,70 @@ impl Picc {
             return Err(Status::NoChanges);
         }
         let uid = self.identity.uid;
-        let input = std::mem::take(&mut self.transaction_input);
-        let index = self.selected.ok_or(Status::PermissionDenied)?;
-        let files = &mut self.applications[index].files;
-        let transaction_mac = files.iter_mut().find_map(transaction_mac_mut);
+        let Transaction { input, reader_id } = std::mem::take(&mut self.transaction);
+        let files = &mut self.application_mut()?.files;
         let mut answer = vec![];
-        match transaction_mac {
-            Some(transaction_mac) => {
+        let transaction_mac_file = files.iter_mut().find(|file| matches!(file.content, Content::TransactionMac(_)));
+        match transaction_mac_file {
+            Some(File { rights, content: Content::TransactionMac(transaction_mac), .. }) => {
+                // Unless its ReadWrite right is "never", a transaction says who it is with.
+                if rights.read_write != Access::Never && reader_id.is_none() {
+                    return Err(Status::PermissionDenied);
+                }
                 // At the end of the counter the application commits nothing any more.
-                transaction_mac.counter = transaction_mac.counter.checked_add(1).ok_or(Status::PermissionDenied)?;
+                transaction_mac.counter = transaction_mac.next_counter()?;
                 transaction_mac.value = transaction_mac_value(transaction_mac, uid, &input);
+                transaction_mac.reader_id = reader_id.unwrap_or(transaction_mac.reader_id);
                 if wants_transaction_mac {
                     answer.extend(transaction_mac.counter.to_le_bytes());
                     answer.extend(transaction_mac.value);
                 }
             }
-            None if wants_transaction_mac => return Err(Status::Parameter),
-            None => {}
+            _ if wants_transaction_mac => return Err(Status::Parameter),
+            _ => {}
         }
         for file in files {
             file.commit();
         }
-        Ok(self.seal(mode, &answer))
+        Ok(self.seal(Protection::Command, &answer))
     }
 
     /// `A7`: forgets everything pending. libfreefare's suite on real cards.
-    pub(crate) fn abort_transaction(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let mode = self.command_mode();
-        if !self.open(mode, instruction::ABORT_TRANSACTION, &[], data)?.is_empty() {
-            return Err(Status::Length);
-        }
+    pub(crate) fn abort_transaction(&mut self, data: &[u8]) -> Outcome {
+        self.open_empty(instruction::ABORT_TRANSACTION, data)?;
         if !self.has_transaction()? {
             return Err(Status::NoChanges);
         }
         self.discard_transaction();
-        Ok(self.seal(mode, &[]))
+        self.done()
+    }
+
+    /// `C8 TMRI`: says who the transaction is with. To a reader that has authenticated it tells, enciphered for the
+    /// holder of the Transaction MAC key, who the last one was with. MF2DL section 10.3.
+    pub(crate) fn commit_reader_id(&mut self, data: &[u8]) -> Outcome {
+        let mac_file = |file: &&File| matches!(file.content, Content::TransactionMac(_));
+        let number = self.application()?.files.iter().find(mac_file).ok_or(Status::PermissionDenied)?.number;
+        self.permitted(number, &[Right::ReadWrite])?;
+        let is_authenticated = self.session.is_some();
+        let protection = Protection::File(CommunicationMode::Mac);
+        let opened = self.open_data(protection, instruction::COMMIT_READER_ID, &[], data, Some(BLOCK))?;
+        let reader_id: Block = opened.try_into().map_err(|_| Status::Length)?;
+        if self.transaction.reader_id.is_some() {
+            return Err(Status::PermissionDenied);
+        }
+        let uid = self.identity.uid;
+        let Content::TransactionMac(transaction_mac) = self.content_mut(number)? else {
+            return Err(Status::PermissionDenied);
+        };
+        let answer = if is_authenticated {
+            let key = session_key([0xA5, 0x00], transaction_mac, transaction_mac.next_counter()?, uid);
+            encrypt_cbc(&key, [0; BLOCK], &transaction_mac.reader_id)
+        } else {
+            vec![]
+        };
+        self.transaction.reader_id = Some(reader_id);
+        self.hash_into_transaction(instruction::COMMIT_READER_ID, &[&reader_id[..], &answer].concat(), &[]);
+        Ok(self.seal(protection, &answer))
     }
 
     /// Notes what a command read or wrote: the command byte and its parameters, then the data, each filled up with zeros
@@ -68,38 +100,45 @@ impl Picc {
         if !application.files.iter().any(|file| matches!(file.content, Content::TransactionMac(_))) {
             return;
         }
+        let input = &mut self.transaction.input;
         for part in [&[&[instruction], parameters].concat(), data] {
-            self.transaction_input.extend(part);
-            self.transaction_input.resize(self.transaction_input.len().next_multiple_of(BLOCK), 0);
+            input.extend(part);
+            input.resize(input.len().next_multiple_of(BLOCK), 0);
         }
     }
 
     pub(crate) fn discard_transaction(&mut self) {
-        self.transaction_input.clear();
-        for file in self.applications.iter_mut().flat_map(|application| &mut application.files) {
+        self.transaction = Transaction::default();
+        for file in self.memory.applications.iter_mut().flat_map(|application| &mut application.files) {
             file.discard();
         }
     }
 
     fn has_transaction(&self) -> Result<bool, Status> {
         let is_pending = self.application()?.files.iter().any(File::is_pending);
-        Ok(is_pending || !self.transaction_input.is_empty())
+        Ok(is_pending || !self.transaction.input.is_empty())
     }
 }
 
-const fn transaction_mac_mut(file: &mut File) -> Option<&mut TransactionMac> {
-    match &mut file.content {
-        Content::TransactionMac(transaction_mac) => Some(transaction_mac),
-        Content::StandardData(_) | Content::BackupData(_) | Content::Value(_) | Content::CyclicRecords(_) => None,
+impl TransactionMac {
+    /// The counter after the next transaction.
+    fn next_counter(&self) -> Result<u32, Status> {
+        self.counter.checked_add(1).ok_or(Status::PermissionDenied)
     }
+}
+
+/// The session key of a transaction that ends with this counter.
+fn session_key(label: [u8; 2], transaction_mac: &TransactionMac, counter: u32, uid: [u8; 7]) -> Block {
+    let mut vector = label.to_vec();
+    vector.extend([0x01, 0x00, 0x80]);
+    vector.extend(counter.to_le_bytes());
+    vector.extend(uid);
+    cmac(&transaction_mac.key, &vector)
 }
 
 /// The MAC under the session key of this counter, which is already the one after the transaction.
 fn transaction_mac_value(transaction_mac: &TransactionMac, uid: [u8; 7], input: &[u8]) -> [u8; 8] {
-    let mut vector = vec![0x5A, 0x00, 0x01, 0x00, 0x80];
-    vector.extend(transaction_mac.counter.to_le_bytes());
-    vector.extend(uid);
-    truncated_cmac(&cmac(&transaction_mac.key, &vector), input)
+    truncated_cmac(&session_key([0x5A, 0x00], transaction_mac, transaction_mac.counter, uid), input)
 }
 
 #[cfg(test)]
@@ -122,7 +161,7 @@ mod tests {
         ];
         for (key, counter, uid, session_key) in cases {
             let input = b"any input";
-            let transaction_mac = TransactionMac { key: bytes(key), counter, value: [0; 8] };
+            let transaction_mac = TransactionMac { counter, ..TransactionMac::new(bytes(key), 0) };
             let value = transaction_mac_value(&transaction_mac, bytes(uid), input);
             assert_eq!(value, truncated_cmac(&bytes(session_key), input), "counter {counter}");
         }
@@ -132,7 +171,7 @@ mod tests {
     #[test]
     fn value_of_a_worked_example() {
         let key = bytes("a0a1a2a3a4a5a6a7a8a9aaabacadaeaf");
-        let transaction_mac = TransactionMac { key, counter: 4, value: [0; 8] };
+        let transaction_mac = TransactionMac { counter: 4, ..TransactionMac::new(key, 0) };
         let input = bytes::<64>(
             "3b020000001400000000000000000000000102030405060708090a0b0c0d0e0f10111213000000000000000000000000\
              dc04ac0d000000000000000000000000",

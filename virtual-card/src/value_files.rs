@@ -1,8 +1,10 @@
 //! GetValue, Debit, Credit and LimitedCredit.
 
 use crate::{
-    file::{CommunicationMode, Content, Right},
-    picc::{Picc, instruction},
+    file::{CommunicationMode, Content, Right, Value},
+    instruction,
+    picc::{Outcome, Picc},
+    session::Protection,
     status::Status,
 };
 
@@ -12,67 +14,60 @@ const CREDIT: [Right; 1] = [Right::ReadWrite];
 const LIMITED_CREDIT: [Right; 2] = [Right::Write, Right::ReadWrite];
 
 impl Picc {
-    /// `6C FileNo`: the committed value, to the debitor too. libfreefare's suite on real cards.
-    pub(crate) fn get_value(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let (&number, body) = data.split_first().ok_or(Status::Length)?;
-        let (file, mode) = self.permitted(number, &GET_OR_DEBIT)?;
+    /// `6C FileNo`: the committed value, to the debitor too. libfreefare's suite on real cards. Free GetValue (flag bit 1)
+    /// lets anybody, in clear.
+    pub(crate) fn get_value(&mut self, data: &[u8]) -> Outcome {
+        let number = *data.first().ok_or(Status::Length)?;
+        let file = self.application()?.file(number).ok_or(Status::FileNotFound)?;
         let Content::Value(value) = &file.content else { return Err(Status::PermissionDenied) };
-        let value = value.committed.to_le_bytes();
-        if !self.open(mode, instruction::GET_VALUE, &[number], body)?.is_empty() {
+        let (value, is_free) = (value.committed.to_le_bytes(), value.is_get_value_free);
+        let protection = match self.permitted(number, &GET_OR_DEBIT) {
+            Ok((_, protection)) => protection,
+            Err(_) if is_free => Protection::File(CommunicationMode::Plain),
+            Err(status) => return Err(status),
+        };
+        let parameters = self.open_parameters(protection, instruction::GET_VALUE, data)?;
+        if parameters != [number] {
             return Err(Status::Length);
         }
         self.hash_into_transaction(instruction::GET_VALUE, &[&[number][..], &value].concat(), &[]);
-        Ok(self.seal(mode, &value))
+        Ok(self.seal(protection, &value))
     }
 
     /// `DC FileNo Amount`: pending until the commit, the lower limit holds at once. libfreefare's suite on real cards.
-    pub(crate) fn debit(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let change = self.open_amount(instruction::DEBIT, &GET_OR_DEBIT, data)?;
-        self.change_value(instruction::DEBIT, &change, -change.amount, change.amount.unsigned_abs())
+    pub(crate) fn debit(&mut self, data: &[u8]) -> Outcome {
+        self.change_value(instruction::DEBIT, &GET_OR_DEBIT, data, Value::debit)
     }
 
     /// `0C FileNo Amount`: pending until the commit, the upper limit holds at once. libfreefare's suite on real cards.
-    pub(crate) fn credit(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        let change = self.open_amount(instruction::CREDIT, &CREDIT, data)?;
-        self.change_value(instruction::CREDIT, &change, change.amount, 0)
+    pub(crate) fn credit(&mut self, data: &[u8]) -> Outcome {
+        self.change_value(instruction::CREDIT, &CREDIT, data, Value::credit)
     }
 
-    /// `1C FileNo Amount`: the value files of this card have limited credit off.
-    pub(crate) fn limited_credit(&mut self, data: &[u8]) -> Result<Vec<u8>, Status> {
-        self.open_amount(instruction::LIMITED_CREDIT, &LIMITED_CREDIT, data)?;
-        Err(Status::PermissionDenied)
-    }
-
-    fn open_amount(&self, instruction: u8, rights: &[Right], data: &[u8]) -> Result<Change, Status> {
-        let (&number, body) = data.split_first().ok_or(Status::Length)?;
-        let (_, mode) = self.permitted(number, rights)?;
-        let amount = self.open(mode, instruction, &[number], body)?;
-        let amount = i32::from_le_bytes(amount.try_into().map_err(|_| Status::Length)?);
-        if amount < 0 {
-            return Err(Status::Parameter);
-        }
-        Ok(Change { file: number, mode, amount })
+    /// `1C FileNo Amount`: gives back what the last transaction with a debit took, where the file allows it.
+    /// libfreefare's suite on real cards.
+    pub(crate) fn limited_credit(&mut self, data: &[u8]) -> Outcome {
+        self.change_value(instruction::LIMITED_CREDIT, &LIMITED_CREDIT, data, Value::credit_limited)
     }
 
     fn change_value(
         &mut self,
         instruction: u8,
-        change: &Change,
-        difference: i32,
-        debit: u32,
-    ) -> Result<Vec<u8>, Status> {
-        let Content::Value(value) = self.content_mut(change.file)? else { return Err(Status::PermissionDenied) };
-        value.change(difference, debit)?;
-        let parameters = [&[change.file][..], &change.amount.to_le_bytes()].concat();
+        rights: &[Right],
+        data: &[u8],
+        change: impl FnOnce(&mut Value, i32) -> Result<(), Status>,
+    ) -> Outcome {
+        let (&number, body) = data.split_first().ok_or(Status::Length)?;
+        let (_, protection) = self.permitted(number, rights)?;
+        let amount = self.open_data(protection, instruction, &[number], body, Some(4))?;
+        let amount = i32::from_le_bytes(amount.try_into().map_err(|_| Status::Length)?);
+        if amount < 0 {
+            return Err(Status::Parameter);
+        }
+        let Content::Value(value) = self.content_mut(number)? else { return Err(Status::PermissionDenied) };
+        change(value, amount)?;
+        let parameters = [&[number][..], &amount.to_le_bytes()].concat();
         self.hash_into_transaction(instruction, &parameters, &[]);
-        Ok(self.seal(change.mode, &[]))
+        Ok(self.seal(protection, &[]))
     }
-}
-
-/// A checked change of a value.
-struct Change {
-    file: u8,
-    mode: CommunicationMode,
-    /// 0 or more.
-    amount: i32,
 }

@@ -62,7 +62,7 @@ fn handshakes() {
         let mut randoms = vec![second, first];
         let identity =
             Identity { uid: [0x04, 1, 2, 3, 4, 5, 6], generation: Generation::Ev2, frame_size: FrameSize::Bytes128 };
-        let application = Application { aid: [1, 2, 3], keys: vec![[0; 16]], files: vec![] };
+        let application = Application::new([1, 2, 3], vec![[0; 16]], vec![]);
         let random = Box::new(move || randoms.pop().expect("two random numbers"));
         let mut card = Picc::new(identity, vec![application], random);
         assert_eq!(card.handle(&wrap(0x5A, &[1, 2, 3])), [0x91, 0x00]);
