@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use clearing_house::closing::SettleError;
 use clearing_house::{ClearingHouse, Config, http};
 use jiff::Timestamp;
+use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -152,6 +153,8 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
 
 impl ConfigArgument {
     fn open(&self) -> Result<ClearingHouse, Box<dyn Error>> {
+        // It will hold keys: no core image of it is written, and only root may look into its memory.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         Ok(ClearingHouse::open(Config::read(&self.path)?)?)
     }
 }

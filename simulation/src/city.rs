@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -196,6 +196,14 @@ impl City {
         gate.panel.wait_until_idle()
     }
 
+    /// The programs that a city would run, by name, each with its process: without who holds the cards, and pcscd.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(&str, u32)> {
+        let gates = self.gates.iter().flat_map(|gate| [&gate.core, &gate.sync, &gate.screen]);
+        let programs = gates.chain([&self.clearing_house]).flatten();
+        programs.map(|program| (program.name(), program.process_id())).collect()
+    }
+
     /// Ends every program; each must end well.
     ///
     /// # Errors
@@ -209,6 +217,15 @@ impl City {
             }
         }
         self.clearing_house.map_or(Ok(()), Program::terminate)
+    }
+
+    /// Aborts every program that a city would run, as a bug would, and tells how each ended.
+    ///
+    /// # Errors
+    /// One cannot be aborted.
+    pub fn abort(self) -> Result<Vec<(String, ExitStatus)>, Failed> {
+        let gates = self.gates.into_iter().flat_map(|gate| [gate.core, gate.sync, gate.screen]);
+        gates.chain([self.clearing_house]).flatten().map(Program::abort).collect()
     }
 
     fn start_gate(&self, reader: usize, site: Site, fixtures: &Path) -> Result<Gate, Failed> {

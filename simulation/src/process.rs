@@ -27,6 +27,18 @@ impl Program {
         Ok(Self { name: name.to_owned(), log: log.to_owned(), child })
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its process.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
@@ -41,12 +53,21 @@ impl Program {
         Ok(())
     }
 
+    /// SIGABRT, as when a bug ends it; its name, and how it ended.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn abort(mut self) -> Result<(String, ExitStatus), Failed> {
+        let status = signal("ABRT", &mut self.child).map_err(Failed::system(format!("aborting {}", self.name)))?;
+        Ok((std::mem::take(&mut self.name), status))
+    }
+
     /// SIGTERM; the program must end by itself with status 0.
     ///
     /// # Errors
     /// It does not end well.
     pub fn terminate(mut self) -> Result<(), Failed> {
-        let status = terminate(&mut self.child).map_err(Failed::system(format!("ending {}", self.name)))?;
+        let status = signal("TERM", &mut self.child).map_err(Failed::system(format!("ending {}", self.name)))?;
         if status.success() {
             return Ok(());
         }
@@ -62,8 +83,8 @@ impl Drop for Program {
     }
 }
 
-fn terminate(child: &mut Child) -> io::Result<ExitStatus> {
-    Command::new("kill").arg(child.id().to_string()).status()?;
+fn signal(name: &str, child: &mut Child) -> io::Result<ExitStatus> {
+    Command::new("kill").arg("-s").arg(name).arg(child.id().to_string()).status()?;
     child.wait()
 }
 

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use ring::rand::{SecureRandom, SystemRandom};
+use rustix::process::DumpableBehavior;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::Notify;
@@ -83,7 +84,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// No core image of this process is written, and only root may look into its memory: it holds keys, or what riders do.
+fn keep_memory_private() -> std::io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
 fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    keep_memory_private()?;
     let core = Core::load(config)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let outside = Outside { now, random };
@@ -99,6 +106,7 @@ fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn run_sync(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    keep_memory_private()?;
     let config = SyncConfig::load(config)?;
     let stop = Arc::new(Notify::new());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -1,6 +1,7 @@
-//! Checks of the whole: the arrows between the crates, the documents, and a short morning through real processes.
+//! Checks of the whole: the arrows between the crates, the documents, where keys may be seen, and a short morning through real processes.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod arrows;
 mod documents;
+mod key_hygiene;
 mod morning;

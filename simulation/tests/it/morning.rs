@@ -5,6 +5,8 @@ use std::path::Path;
 
 use simulation::morning;
 
+use crate::key_hygiene;
+
 /// The rides that the script makes, each with its validator's operator and its fare, by hand from `fixtures/cards` and
 /// the fare of 8,000 of `fixtures/hanoi/tariff.toml`.
 const RIDES: [(&str, u16, i64); 12] = [
@@ -71,4 +73,5 @@ fn the_books_hold_what_can_be_worked_out_by_hand() {
         assert!(told.contains(line), "`{line}` is not in\n{told}");
     }
     assert!(folder.path().join("morning/summary.json").exists());
+    key_hygiene::no_file_holds_a_key(folder.path());
 }
