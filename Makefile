@@ -8,7 +8,7 @@ CARGO ?= cargo
 # The programs are run as they were built together: `cargo run -p` would build some of them again with other features.
 PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help setup build demo run test bench deny
+.PHONY: help setup build demo run test fuzz bench deny
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: setup ## everything: format, lints, tests through the real pcscd, document
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
+	nice fuzz/run.sh $(or $(SECONDS),60)
 
 bench: setup ## criterion benches, then the tap-budget figures (target/bench/figures.json)
 	$(CARGO) bench --locked -p benches
