@@ -3,7 +3,7 @@
 //! Source: NXP AN12343, AuthenticateEV2First, table 16.
 
 use crate::{
-    auth::{AuthenticationError, KeyHolder, MemoryKey},
+    auth::{AuthenticationError, KeyHolder, MemoryKey, Opened},
     card::{Authenticated, Card, Idle},
     channel::Ev2,
     command::{Command, begin},
@@ -67,7 +67,9 @@ impl<T: Transport> Card<T, Idle> {
         holder: K,
     ) -> Result<Card<T, Authenticated>, NotAuthenticated<T, K::Error>> {
         match open_ev2_session(&mut self.transport, number, holder) {
-            Ok(messaging) => Ok(self.authenticated(number, messaging)),
+            Ok(Opened { keys, transaction_identifier, .. }) => {
+                Ok(self.authenticated(number, Ev2::new(&keys, transaction_identifier, 0)))
+            }
             Err(error) => Err(NotAuthenticated { card: self, error }),
         }
     }
@@ -77,8 +79,7 @@ fn open_ev2_session<T: Transport, K: KeyHolder>(
     transport: &mut T,
     number: KeyNumber,
     holder: K,
-) -> Result<Ev2, AuthenticationError<K::Error>> {
+) -> Result<Opened, AuthenticationError<K::Error>> {
     let (challenge, handshake) = begin(transport, Command::AuthenticateEv2First, &[number.get(), NO_CAPABILITIES])?;
-    let opened = holder.authenticate_ev2_first(&challenge, |cryptogram| handshake.answer(cryptogram))?;
-    Ok(Ev2::new(&opened.keys, opened.transaction_identifier, 0))
+    holder.authenticate_ev2_first(&challenge, |cryptogram| handshake.answer(cryptogram))
 }
