@@ -2,7 +2,10 @@
 
 use card_crypto::{Lost, Transport};
 
-use crate::{instruction, picc::Picc};
+use crate::{
+    instruction,
+    picc::{Activation, Picc},
+};
 
 /// Something that goes wrong at one exchange of a presentation, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl CardInField {
 
     /// Carries one command to the card, or answers it as a reader does.
     pub fn step(&mut self, command: &[u8]) -> Step {
-        if self.is_lost {
+        if self.is_lost || self.picc.activation() == Activation::Clash {
             return Step::Lost;
         }
         if command.first() == Some(&0xFF) {
@@ -167,7 +170,7 @@ impl CardInField {
         const GET_UID: [u8; 5] = [0xFF, 0xCA, 0x00, 0x00, 0x00];
         const FUNCTION_NOT_SUPPORTED: [u8; 2] = [0x6A, 0x81];
         if command == GET_UID {
-            [&self.picc.identity().uid[..], &[0x90, 0x00]].concat()
+            [&self.picc.shown_uid()[..], &[0x90, 0x00]].concat()
         } else {
             FUNCTION_NOT_SUPPORTED.to_vec()
         }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::Spanned;
 
 use crate::{
@@ -15,8 +15,11 @@ use crate::{
     crypto::diversify_aes128,
     file::{BackupData, Content, File, Records, TransactionMac, Value},
     framing::FrameSize,
-    layout::{Entries, FileLayout, Layout},
-    picc::{Generation, Identity, Picc, Random},
+    key::CardKey,
+    layout::{Entries, FileLayout, Layout, RecordFileLayout},
+    memory::Memory,
+    originality,
+    picc::{Activation, Generation, Identity, Picc, Random},
     test_keys::TestKeys,
 };
 
@@ -33,9 +36,25 @@ pub struct Moment {
 #[derive(Clone, Debug)]
 pub struct Fixture {
     name: String,
+    chip: Chip,
     identity: Identity,
-    application: Application,
-    layout: Option<Layout>,
+    memory: Memory,
+    layout: Option<(String, Layout)>,
+}
+
+/// What lies in the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+enum Chip {
+    #[serde(rename = "EV1")]
+    Ev1,
+    #[serde(rename = "EV2")]
+    Ev2,
+    #[serde(rename = "EV3")]
+    Ev3,
+    #[serde(rename = "MIFARE Classic")]
+    Classic,
+    #[serde(rename = "clash")]
+    Clash,
 }
 
 /// Why a file of cards, layouts or keys cannot be used.
@@ -44,6 +63,14 @@ pub enum FixtureError {
     /// The file is missing or may not be read.
     #[error("cannot read {}", file.display())]
     Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file or its directory cannot be written.
+    #[error("cannot write {}", file.display())]
+    Unwritable {
         /// The file.
         file: PathBuf,
         /// What the system says.
@@ -65,8 +92,11 @@ pub enum FixtureError {
 #[serde(deny_unknown_fields)]
 struct CardFile {
     uid: Spanned<String>,
-    chip: Generation,
+    chip: Chip,
     frame_size: Spanned<u16>,
+    /// Whether the chip shows the test maker's signature of its UID.
+    #[serde(default = "yes")]
+    genuine: bool,
     /// A layout file in the same directory.
     layout: Option<String>,
     /// The identifier of an application without files, instead of a layout.
@@ -82,6 +112,23 @@ struct CardFile {
     older_records: Vec<Entries>,
     #[serde(default)]
     issuer: Entries,
+    /// A card that was saved: everything that it held, instead of what it was issued with.
+    memory: Option<Spanned<Memory>>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A card file as [`Fixture::save`] writes it.
+#[derive(Serialize)]
+struct SavedCard<'a> {
+    uid: String,
+    chip: Chip,
+    frame_size: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<&'a str>,
+    memory: &'a Memory,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -104,24 +151,60 @@ impl Fixture {
         let frame_size = FrameSize::from_bytes(*file.frame_size.get_ref()).ok_or_else(|| {
             source.invalid(Some(file.frame_size.span()), "`frame_size` is not 64, 128 or 256 bytes".to_owned())
         })?;
-        let (application, layout) = match (&file.layout, &file.foreign_application) {
-            (Some(layout), None) => {
-                let layout = Layout::load(&path.with_file_name(layout))?;
-                let issue = Issue { source: &source, file: &file, layout: &layout, keys, uid, moment };
-                (issue.application()?, Some(layout))
+        let layout = match &file.layout {
+            Some(name) => Some((name.clone(), Layout::load(&path.with_file_name(name))?)),
+            None => None,
+        };
+        let identity = Identity { uid, generation: file.chip.generation(), frame_size };
+        let memory = match (&file.memory, &layout, &file.foreign_application) {
+            (Some(memory), _, None) => {
+                if let Some(problem) = memory.get_ref().problem() {
+                    return Err(source.invalid(Some(memory.span()), format!("[memory]: {problem}")));
+                }
+                memory.get_ref().clone()
             }
-            (None, Some(aid)) => {
+            (None, Some((_, layout)), None) => {
+                Issue { source: &source, file: &file, layout, keys, uid, moment }.memory()?
+            }
+            (None, None, Some(aid)) => {
                 let aid = source.hex("foreign_application", aid)?;
-                (Application::new(aid, vec![], vec![]), None)
+                Memory::with_applications(vec![Application::new(aid, vec![], vec![])])
             }
-            (Some(_), Some(_)) | (None, None) => {
-                let problem = "give either `layout` or `foreign_application`".to_owned();
+            (None, None, None) => Memory::factory(),
+            (Some(_), _, Some(_)) | (None, Some(_), Some(_)) => {
+                let problem = "`foreign_application` goes with neither `layout` nor `memory`: leave it out".to_owned();
                 return Err(source.invalid(None, problem));
             }
         };
+        let memory = match keys.originality {
+            Some(key) if file.genuine && memory.signature.is_empty() => {
+                Memory { signature: originality::signature(&key, uid), ..memory }
+            }
+            _ => memory,
+        };
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let identity = Identity { uid, generation: file.chip, frame_size };
-        Ok(Self { name, identity, application, layout })
+        Ok(Self { name, chip: file.chip, identity, memory, layout })
+    }
+
+    /// Writes this card, as `card` now is, so that [`load`](Self::load) reads it back: its identity and its whole memory,
+    /// keys included. Comments of a file that was there are lost. The layout file must lie in the same directory.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path, card: &Picc) -> Result<(), FixtureError> {
+        let Identity { uid, frame_size, .. } = card.identity();
+        let saved = SavedCard {
+            uid: hex::encode_upper(uid),
+            chip: self.chip,
+            frame_size: frame_size.bytes(),
+            layout: self.layout.as_ref().map(|(name, _)| name.as_str()),
+            memory: card.memory(),
+        };
+        let text = toml::to_string(&saved).map_err(io::Error::other);
+        // A file that is half written would be no card: the new one takes the old one's place at once.
+        let beside = path.with_extension("toml.new");
+        let written = text.and_then(|text| std::fs::write(&beside, text)).and_then(|()| std::fs::rename(&beside, path));
+        written.map_err(|source| FixtureError::Unwritable { file: path.to_owned(), source })
     }
 
     /// Reads every card file of a directory, by name; layout files are those whose name starts with `layout`.
@@ -154,34 +237,54 @@ impl Fixture {
         &self.identity
     }
 
-    /// The layout, unless the card is foreign.
+    /// The layout, if the card is one of ours.
     #[must_use]
-    pub const fn layout(&self) -> Option<&Layout> {
-        self.layout.as_ref()
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref().map(|(_, layout)| layout)
     }
 
-    /// A card as it was issued.
+    /// A card as its file says.
     #[must_use]
     pub fn card(&self, random: Random) -> Picc {
-        Picc::new(self.identity.clone(), vec![self.application.clone()], random)
+        let card = Picc::with_memory(self.identity.clone(), self.memory.clone(), random);
+        card.with_activation(self.chip.activation())
     }
 
     /// The committed purse of a card of this layout.
     #[must_use]
     pub fn purse(&self, card: &Picc) -> Option<i32> {
-        card.value(self.application.aid, self.layout.as_ref()?.purse_file.number)
+        card.value(self.layout()?.aid(), self.layout()?.purse_file.number)
     }
 
     /// The committed records of a card of this layout, newest first.
     #[must_use]
     pub fn records(&self, card: &Picc) -> Option<Vec<Vec<u8>>> {
-        card.records(self.application.aid, self.layout.as_ref()?.record_file.number)
+        card.records(self.layout()?.aid(), self.layout()?.record_file.number)
     }
 
     /// How many transactions a card of this layout has committed.
     #[must_use]
     pub fn transaction_counter(&self, card: &Picc) -> Option<u32> {
-        card.transaction_counter(self.application.aid)
+        card.transaction_counter(self.layout()?.aid())
+    }
+}
+
+impl Chip {
+    /// What is no DESFire answers no command, so its generation is never seen.
+    const fn generation(self) -> Generation {
+        match self {
+            Self::Ev1 | Self::Classic | Self::Clash => Generation::Ev1,
+            Self::Ev2 => Generation::Ev2,
+            Self::Ev3 => Generation::Ev3,
+        }
+    }
+
+    const fn activation(self) -> Activation {
+        match self {
+            Self::Ev1 | Self::Ev2 | Self::Ev3 => Activation::Desfire,
+            Self::Classic => Activation::Classic,
+            Self::Clash => Activation::Clash,
+        }
     }
 }
 
@@ -196,9 +299,21 @@ struct Issue<'a> {
 }
 
 impl Issue<'_> {
+    /// The card as its issuer hands it out: its own key is his, and only under that one it takes or loses applications.
+    fn memory(&self) -> Result<Memory, FixtureError> {
+        const CARD_LEVEL: [u8; 3] = [0; 3];
+        const NEEDS_MASTER_KEY: u8 = 0x09;
+        let memory = Memory::with_applications(vec![self.application()?]);
+        if self.keys.card_master.is_none() {
+            return Ok(memory);
+        }
+        let master_key = CardKey::aes(self.key("card_master", 0, CARD_LEVEL)?, 0);
+        Ok(Memory { master_key, key_settings: NEEDS_MASTER_KEY, ..memory })
+    }
+
     fn application(&self) -> Result<Application, FixtureError> {
         let Self { source, file, layout, .. } = self;
-        let aid = source.hex("aid", &layout.aid)?;
+        let aid = layout.aid();
         let names = || layout.keys.iter().map(String::as_str).zip(0..);
         if let Some((name, key)) = file.keys.iter().find(|(name, _)| self.keys.named(name).is_none()) {
             return Err(source.invalid(Some(key.span()), format!("no key is called `{name}`")));
@@ -208,12 +323,15 @@ impl Issue<'_> {
 
         let issuer = layout.issuer.encode(&file.issuer, self.moment, source)?;
         let transaction_mac = Content::TransactionMac(TransactionMac::new(transaction_mac_key, 0));
-        let files = vec![
+        let mut files = vec![
             file_of(&layout.issuer_file, Content::BackupData(BackupData::new(issuer))),
             file_of(&layout.purse_file, Content::Value(self.purse()?)),
             self.record_file()?,
-            file_of(&layout.transaction_mac_file, transaction_mac),
         ];
+        // An EV1 has no Transaction MAC.
+        if file.chip.generation() != Generation::Ev1 {
+            files.push(file_of(&layout.transaction_mac_file, transaction_mac));
+        }
         Ok(Application { key_settings: layout.key_settings, ..Application::new(aid, keys?, files) })
     }
 
@@ -253,8 +371,7 @@ impl Issue<'_> {
             newest_first.map(|entries| self.layout.record.encode(entries, self.moment, self.source)).collect();
         let has_stored_all = encoded?.into_iter().rev().all(|record| records.push(record));
         debug_assert!(has_stored_all, "the layout gives all records one length");
-        let FileLayout { number, mode, rights } =
-            FileLayout { number: layout.number, mode: layout.mode, rights: layout.rights };
+        let RecordFileLayout { number, mode, rights, .. } = *layout;
         Ok(File { number, iso_file_id: None, mode, rights, content: Content::Records(records) })
     }
 }

@@ -29,6 +29,16 @@ impl FrameSize {
         }
     }
 
+    /// How many bytes it is.
+    #[must_use]
+    pub const fn bytes(self) -> u16 {
+        match self {
+            Self::Bytes64 => 64,
+            Self::Bytes128 => 128,
+            Self::Bytes256 => 256,
+        }
+    }
+
     /// Data bytes that fit beside the command or status byte and four protocol bytes (PCB, CID, CRC).
     pub(crate) const fn data_length_max(self) -> usize {
         match self {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use toml::Spanned;
 
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// The application's identifier, six hexadecimal digits as transmitted.
-    pub(crate) aid: Spanned<String>,
+    #[serde(deserialize_with = "hexadecimal")]
+    aid: [u8; 3],
     /// The end of the diversification input: UID, application identifier, key number, this.
     pub(crate) system: String,
     /// Names of the application's keys, numbered from 0 in this order.
@@ -121,9 +122,20 @@ impl Layout {
                 return Err(source.invalid(None, problem));
             }
         }
-        source.hex::<3>("aid", &layout.aid)?;
         Ok(layout)
     }
+
+    /// The application's identifier, as transmitted.
+    pub(crate) const fn aid(&self) -> [u8; 3] {
+        self.aid
+    }
+}
+
+fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 3], D::Error> {
+    let problem = |_| D::Error::custom("`aid` is not 6 hexadecimal digits");
+    let mut aid = [0; 3];
+    hex::decode_to_slice(String::deserialize(deserializer)?, &mut aid).map_err(problem)?;
+    Ok(aid)
 }
 
 impl Fields {

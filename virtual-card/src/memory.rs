@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::Application,
+    file::{Content, File},
     key::{CardKey, KeyType},
 };
 
@@ -77,7 +78,7 @@ impl Memory {
         let used_bytes = applications
             .iter()
             .map(|application| {
-                let files = application.files.iter().map(crate::file::File::memory_bytes);
+                let files = application.files.iter().map(File::memory_bytes);
                 application.memory_bytes() + files.sum::<usize>()
             })
             .sum();
@@ -107,20 +108,18 @@ impl Memory {
         }
         let files = self.applications.iter().flat_map(|application| &application.files);
         files.map(|file| &file.content).find_map(|content| match content {
-            crate::file::Content::Records(records) => {
+            Content::Records(records) => {
                 let is_whole = records.committed.iter().all(|record| record.len() == records.record_length);
                 let has_slots = records.slots > usize::from(records.is_cyclic) && records.record_length > 0;
                 let room = records.slots.saturating_sub(usize::from(records.is_cyclic));
                 let fits = records.committed.len() <= room;
                 (!is_whole || !has_slots || !fits).then_some("a record file does not hold what it has room for")
             }
-            crate::file::Content::Value(value) => {
+            Content::Value(value) => {
                 let is_within = (value.lower_limit..=value.upper_limit).contains(&value.committed);
                 (!is_within).then_some("a value is outside its limits")
             }
-            crate::file::Content::StandardData(_)
-            | crate::file::Content::BackupData(_)
-            | crate::file::Content::TransactionMac(_) => None,
+            Content::StandardData(_) | Content::BackupData(_) | Content::TransactionMac(_) => None,
         })
     }
 }

@@ -33,6 +33,18 @@ pub enum Generation {
     Ev3,
 }
 
+/// What a reader finds when it activates what lies in its field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// A DESFire.
+    #[default]
+    Desfire,
+    /// A MIFARE Classic, which knows no APDU.
+    Classic,
+    /// Two cards at once: the reader sees that something is there, and gets no card.
+    Clash,
+}
+
 /// What distinguishes one chip from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -49,6 +61,7 @@ pub struct Identity {
 /// It keeps what is committed; session, selection and transaction live until [`power_off`](Self::power_off).
 pub struct Picc {
     pub(crate) identity: Identity,
+    activation: Activation,
     pub(crate) memory: Memory,
     pub(crate) random: Random,
     /// Index of the selected application; none is the card level.
@@ -111,6 +124,7 @@ impl Picc {
     pub fn with_memory(identity: Identity, memory: Memory, random: Random) -> Self {
         Self {
             identity,
+            activation: Activation::Desfire,
             memory,
             random,
             selected: None,
@@ -121,6 +135,38 @@ impl Picc {
             random_id: [0; 4],
             chain: None,
         }
+    }
+
+    /// The same card, if it is one at all.
+    #[must_use]
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// What a reader finds.
+    #[must_use]
+    pub const fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The answer to reset that a PC/SC reader builds (PC/SC part 3, section 3.1.3.2.3): of a DESFire from its historical
+    /// bytes, of a MIFARE Classic from its name. Of a clash it is longer than any may be, so that the power-up fails.
+    #[must_use]
+    pub fn answer_to_reset(&self) -> Vec<u8> {
+        const CLASSIC: [u8; 15] =
+            [0x80, 0x4F, 0x0C, 0xA0, 0x00, 0x00, 0x03, 0x06, 0x03, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00];
+        const LONGEST: usize = 33;
+        let historical = match self.activation {
+            Activation::Desfire => &self.memory.historical_bytes[..],
+            Activation::Classic => &CLASSIC,
+            Activation::Clash => return vec![0x3B; LONGEST + 1],
+        };
+        let count = historical.len().to_le_bytes()[0] & 0x0F;
+        let mut answer = vec![0x3B, 0x80 | count, 0x80, 0x01];
+        answer.extend(&historical[..usize::from(count)]);
+        let check = answer.iter().skip(1).fold(0, |check, byte| check ^ byte);
+        answer.push(check);
+        answer
     }
 
     /// The chip's identity.
@@ -138,6 +184,10 @@ impl Picc {
     /// What the card says in the anticollision: its identifier, or four random bytes that begin with 08.
     #[must_use]
     pub fn shown_uid(&self) -> Vec<u8> {
+        const CLASSIC_LENGTH: usize = 4;
+        if self.activation == Activation::Classic {
+            return self.identity.uid[..CLASSIC_LENGTH].to_vec();
+        }
         if self.memory.has_random_id { self.random_id.to_vec() } else { self.identity.uid.to_vec() }
     }
 
@@ -198,6 +248,10 @@ impl Picc {
     ///
     /// Any error status discards everything pending and ends an EV1 or EV2 session.
     pub fn handle(&mut self, apdu: &[u8]) -> Vec<u8> {
+        if self.activation != Activation::Desfire {
+            const FUNCTION_NOT_SUPPORTED: [u8; 2] = [0x6A, 0x81];
+            return FUNCTION_NOT_SUPPORTED.to_vec();
+        }
         let outcome = match unwrap(apdu) {
             Ok(command) => self.process(&command),
             Err(Unwrappable::Length) => Err(Status::Length),

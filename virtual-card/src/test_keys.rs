@@ -22,6 +22,10 @@ pub struct TestKeys {
     pub transaction_mac: [u8; 16],
     /// Turns UIDs into card tokens; no card holds it.
     pub token: [u8; 16],
+    /// Key 0 of the card itself; without it issued cards keep the factory's.
+    pub card_master: Option<[u8; 16]>,
+    /// Signs the UIDs of virtual chips in the maker's place: a number of secp224r1. Without it they have no signature.
+    pub originality: Option<[u8; 28]>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +38,8 @@ struct KeyFile {
     load: Spanned<String>,
     transaction_mac: Spanned<String>,
     token: Spanned<String>,
+    card_master: Option<Spanned<String>>,
+    originality: Option<Spanned<String>>,
 }
 
 impl TestKeys {
@@ -55,6 +61,8 @@ impl TestKeys {
             load: source.hex("load", &file.load)?,
             transaction_mac: source.hex("transaction_mac", &file.transaction_mac)?,
             token: source.hex("token", &file.token)?,
+            card_master: file.card_master.map(|key| source.hex("card_master", &key)).transpose()?,
+            originality: file.originality.map(|key| source.hex("originality", &key)).transpose()?,
         })
     }
 
@@ -66,6 +74,7 @@ impl TestKeys {
             "validate" => Some(&self.validate),
             "load" => Some(&self.load),
             "transaction_mac" => Some(&self.transaction_mac),
+            "card_master" => self.card_master.as_ref(),
             _ => None,
         }
     }

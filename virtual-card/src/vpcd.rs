@@ -14,9 +14,6 @@ use std::{
 
 use crate::field::{CardInField, Step, Traffic};
 
-/// The answer to reset that PC/SC readers build for a contactless DESFire (PC/SC part 3, section 3.1.3.2.3).
-pub const ATR: [u8; 6] = [0x3B, 0x81, 0x80, 0x01, 0x80, 0x80];
-
 /// What happens while a card lies on the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -117,7 +114,7 @@ impl Connection {
             match message[..] {
                 [] => {}
                 [0x00..=0x02] => card.power_cycle(),
-                [0x04] => self.write_message(&ATR)?,
+                [0x04] => self.write_message(&card.card().answer_to_reset())?,
                 [_] => {}
                 _ => {
                     let Some(answer) = self.exchange(&message, card, on_event) else { return Ok(()) };

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use virtual_card::{Fixture, Layout, TestKeys};
+use virtual_card::{Activation, Fixture, Layout, TestKeys};
 
-use crate::raw_reader::{AID, ISSUER, MOMENT, RawReader, VALIDATE, counting, fixture, fixtures, keys};
+use crate::raw_reader::{AID, ISSUER, MOMENT, RawReader, VALIDATE, counting, fixture, fixtures, keys, wrap};
 
 fn newest(name: &str, field: &str) -> i64 {
     let fixture = fixture(name);
@@ -20,7 +20,13 @@ fn every_card_has_its_content() {
     let described: Vec<_> =
         cards.iter().map(|fixture| (fixture.name(), fixture.purse(&fixture.card(counting())))).collect();
     let expected = [
+        ("adult-ev1", Some(50_000)),
         ("adult", Some(50_000)),
+        ("blank-ev1", None),
+        ("blank-ev2", None),
+        ("blank-ev3", None),
+        ("clash", None),
+        ("classic", None),
         ("clone", Some(99_000)),
         ("denied", Some(50_000)),
         ("elderly", Some(0)),
@@ -35,7 +41,11 @@ fn every_card_has_its_content() {
     assert_eq!(described, expected);
 
     let mut uids: Vec<_> = cards.iter().map(|fixture| fixture.identity().uid).collect();
-    assert!(uids.iter().all(|uid| uid[0] == 0x04), "NXP's identifiers begin with 04");
+    let desfires = cards.iter().filter(|fixture| fixture.card(counting()).activation() == Activation::Desfire);
+    assert!(
+        desfires.map(|fixture| fixture.identity().uid).all(|uid| uid[0] == 0x04),
+        "NXP's identifiers begin with 04"
+    );
     uids.sort_unstable();
     uids.dedup();
     assert_eq!(uids.len(), cards.len(), "every card has its own identifier");
@@ -138,4 +148,51 @@ fn the_application_is_ours() {
     let fixture = fixture("adult");
     assert_eq!(fixture.card(counting()).value(AID, 2), Some(50_000));
     assert_eq!(fixture.card(counting()).value([0xF0, 0x01, 0x23], 2), None);
+}
+
+/// A card that was used and saved is the same card when it is loaded: a commit, an application more, a changed key.
+#[test]
+fn a_saved_card_reads_back() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("saved-cards");
+    std::fs::create_dir_all(&directory).expect("a directory for the test");
+    std::fs::copy(fixtures().join("cards/layout-1.toml"), directory.join("layout-1.toml")).expect("a copy");
+    for name in ["adult", "adult-ev1", "blank-ev1", "blank-ev3", "classic", "clash", "foreign"] {
+        let fixture = fixture(name);
+        let mut card = fixture.card(counting());
+        if name == "adult" {
+            let mut reader = RawReader::new(virtual_card::CardInField::new(card));
+            reader.select().expect("our application");
+            reader.authenticate(VALIDATE).expect("the right key");
+            reader.debit(1234).expect("enough money");
+            reader.write_record(0, &[7; 60]).expect("a whole record");
+            reader.commit().expect("something to commit");
+            card = reader.field.remove();
+        }
+        if name == "blank-ev1" {
+            assert_eq!(card.handle(&wrap(0xCA, &[1, 2, 3, 0xFF, 0x42])), [0x91, 0x00], "an application of 3K3DES keys");
+        }
+        let path = directory.join(format!("{name}.toml"));
+        fixture.save(&path, &card).expect("a directory that can be written");
+        let again = Fixture::load(&path, &keys(), MOMENT).expect("what was saved");
+        let loaded = again.card(counting());
+        assert_eq!(loaded.memory(), card.memory(), "{name}");
+        assert_eq!((loaded.identity(), loaded.activation()), (card.identity(), card.activation()), "{name}");
+        assert_eq!(again.purse(&loaded), fixture.purse(&card), "{name}");
+    }
+    let path = directory.join("adult.toml");
+    let saved = std::fs::read_to_string(&path).expect("what was saved");
+    let cases = [
+        ("committed = 48766", "committed = -1", "[memory]: a value is outside its limits"),
+        ("record_length = 60", "record_length = 59", "[memory]: a record file does not hold what it has room for"),
+        ("type = \"aes\"", "type = \"3k3des\"", "[memory]: a key is not as long as its `type` says"),
+    ];
+    for (good, bad, problem) in cases {
+        assert!(saved.contains(good), "{good}");
+        std::fs::write(&path, saved.replacen(good, bad, 1)).expect("a changed copy");
+        let error = Fixture::load(&path, &keys(), MOMENT).expect_err(bad).to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    let missing = Path::new("/nowhere/adult.toml");
+    let error = fixture("adult").save(missing, &fixture("adult").card(counting())).expect_err("no such directory");
+    assert_eq!(error.to_string(), "cannot write /nowhere/adult.toml");
 }

@@ -8,7 +8,7 @@ use std::{
 
 use virtual_card::{
     CardInField, Fault, Traffic,
-    vpcd::{ATR, Event, Holder},
+    vpcd::{Event, Holder},
 };
 
 use crate::raw_reader::{AID, card, fixture, wrap};
@@ -62,6 +62,8 @@ fn present(card: CardInField) -> (Holder, VirtualReader, Receiver<Event>) {
     (holder, VirtualReader::accept(&listener), received)
 }
 
+/// Of a DESFire as it leaves the factory, by PC/SC part 3, section 3.1.3.2.3.
+const ATR: [u8; 6] = [0x3B, 0x81, 0x80, 0x01, 0x80, 0x80];
 const SELECTED: &[u8] = &[0x91, 0x00];
 
 #[test]
