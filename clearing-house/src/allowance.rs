@@ -88,7 +88,8 @@ pub(crate) fn backs(books: &Books<'_>, action: &Action, entry: Option<i64>) -> R
     if !is_of(&grant, action) {
         return Ok(false);
     }
-    for other in books.actions_with_grant(number)?.iter().filter(|other| other.id != action.id) {
+    let others = books.actions_with_grant(number)?;
+    for other in others.iter().filter(|other| other.id != action.id && is_of(&grant, other)) {
         let used = books
             .entries_of(other.id)?
             .into_iter()

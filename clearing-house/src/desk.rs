@@ -13,7 +13,6 @@ use crate::allowance;
 use crate::clearing_house::ClearingHouse;
 use crate::config::Config;
 use crate::deny_list;
-use crate::evidence::{self, Resolution, Writing};
 use crate::store::{Books, StoreError, StoredAnswer};
 
 /// The answer to a desk: the JSON text of a [`DeskAnswer`], and its Ed25519 signature.
@@ -169,12 +168,7 @@ fn card_state(books: &Books<'_>, config: &Config, card: CardToken) -> Result<Car
     let (mut newest, mut issuer) = (None::<Record>, None);
     for action in books.actions_of_card(card)? {
         if action.step == Step::Unknown && books.entries_of(action.id)?.is_empty() {
-            let unknown = Writing::of_action(&action);
-            let proofs = match evidence::wanted_slot(&unknown) {
-                Some(slot) => books.evidence_of_slot(card, slot)?,
-                None => Vec::new(),
-            };
-            pending += u32::from(evidence::resolve(&unknown, &proofs, false) == Resolution::Pending);
+            pending += u32::from(books.is_pending(&action)?);
             continue;
         }
         let Some(record) = action.record_written.and_then(|bytes| Record::decode(&bytes).ok()) else { continue };

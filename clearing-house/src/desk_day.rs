@@ -113,7 +113,9 @@ impl DeskDay {
                     self.written_minor = sum(self.written_minor, moved)?;
                 }
             }
-            Step::Unknown if !is_voided(books, action)? => self.unknown.push(action.id.to_string()),
+            Step::Unknown if books.is_pending(action)? && !is_voided(books, action)? => {
+                self.unknown.push(action.id.to_string())
+            }
             Step::Written | Step::Unknown | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Done => {}
         }
         self.till_minor = sum(self.till_minor, cash)?;
@@ -157,7 +159,6 @@ impl fmt::Display for DeskDays {
                 ("Given back", -desk.given_back_minor),
                 ("Paid out of cards", -desk.paid_out_minor),
                 ("The till gained", desk.till_minor),
-                ("Written on cards for cash", desk.written_minor),
             ];
             for (name, minor) in amounts {
                 writeln!(f, "  {name:<28}{:>20}", money(minor))?;
@@ -165,6 +166,7 @@ impl fmt::Display for DeskDays {
             for (staff, minor) in &desk.till_by_staff_minor {
                 writeln!(f, "  {:<28}{:>20}", format!("… with staff {staff}"), money(*minor))?;
             }
+            writeln!(f, "  {:<28}{:>20}", "Written on cards for cash", money(desk.written_minor))?;
             for (name, steps) in [("Paid, not finished", &desk.waiting), ("Card not seen since", &desk.unknown)] {
                 if !steps.is_empty() {
                     writeln!(f, "  {name:<28}{}", steps.join(" "))?;

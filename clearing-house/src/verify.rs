@@ -71,7 +71,7 @@ impl ClearingHouse {
         };
         let Self { store, config } = self;
         let outcome = store.view().map_err(Wrong::from).and_then(|books| {
-            let mut audit = Audit { books: &books, config, closed: Vec::new(), done: &mut verification };
+            let mut audit = Audit { books: &books, config, closed: Vec::new(), accepted: 0, done: &mut verification };
             audit.run()
         });
         verification.wrong = outcome.err().map(|Wrong(what)| what);
@@ -103,6 +103,8 @@ struct Audit<'a> {
     books: &'a Books<'a>,
     config: &'a Config,
     closed: Vec<ClosedDay>,
+    /// How many taps and actions the receipts say are in the books.
+    accepted: u64,
     done: &'a mut Verification,
 }
 
@@ -112,6 +114,10 @@ impl Audit<'_> {
         self.closed_rows()?;
         let of_taps = self.taps()?;
         let of_actions = self.actions()?;
+        let (accepted, found) = (self.accepted, self.done.taps + self.done.actions);
+        ensure(accepted == found, || {
+            format!("{found} taps and actions are in the books where the receipts accepted {accepted}")
+        })?;
         self.evidence(of_taps + of_actions)?;
         self.answers()?;
         self.kept_aside()?;
@@ -125,8 +131,8 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn receipts(&self) -> Result<(), Wrong> {
-        let mut expected = 1;
+    fn receipts(&mut self) -> Result<(), Wrong> {
+        let (mut expected, mut accepted) = (1, 0);
         walk(|wrong| {
             self.books.for_each_receipt(|id, receipt| {
                 wrong.note(|| {
@@ -134,11 +140,15 @@ impl Audit<'_> {
                     expected += 1;
                     let signed = self.config.signer.signed(&receipt.acknowledgement, &receipt.signature);
                     ensure(signed, || format!("receipt {id} is not what was signed"))?;
-                    let same_time = opened(id, &receipt)?.at == receipt.at;
-                    ensure(same_time, || format!("receipt {id} has another time than its signed text"))
+                    let opened = opened(id, &receipt)?;
+                    let of_receipt = opened.taps.iter().filter(|said| said.verdict == Verdict::Accepted);
+                    accepted += u64::try_from(of_receipt.count()).unwrap_or(u64::MAX);
+                    ensure(opened.at == receipt.at, || format!("receipt {id} has another time than its signed text"))
                 })
             })
-        })
+        })?;
+        self.accepted = accepted;
+        Ok(())
     }
 
     fn closed_rows(&mut self) -> Result<(), Wrong> {

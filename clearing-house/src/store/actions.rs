@@ -6,7 +6,7 @@ use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
 use transit::money::Amount;
 
 use super::{Books, StoreError, parsed};
-use crate::evidence::{Writing, wanted_slot};
+use crate::evidence::{Resolution, Writing, resolve, wanted_slot};
 
 /// A step as it lies in the books.
 #[derive(Debug, Clone)]
@@ -176,6 +176,14 @@ impl Books<'_> {
             opened.map_err(|source| StoreError::Action { id, source })
         })
         .collect()
+    }
+
+    /// Whether no card has shown yet whether it took the unknown step `action`.
+    pub(crate) fn is_pending(&self, action: &Action) -> Result<bool, StoreError> {
+        let writing = Writing::of_action(action);
+        let Some(slot) = wanted_slot(&writing) else { return Ok(false) };
+        let proofs = self.evidence_of_slot(action.card, slot)?;
+        Ok(matches!(resolve(&writing, &proofs, false), Resolution::Pending | Resolution::Disputed))
     }
 
     pub(crate) fn for_each_action(

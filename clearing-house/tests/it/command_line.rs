@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use transit::action::ActionKind;
 use transit::sync::TAPS_PATH;
 
+use crate::desk_support::Desk;
 use crate::support::{Card, City, MORNING, Validator, body};
 
 fn program() -> Command {
@@ -90,4 +92,27 @@ fn serves_until_it_is_told_to_stop() {
     assert_eq!(server.wait().unwrap().code(), Some(0));
     assert_eq!(city.balance("operator:1:payable"), 8_000);
     city.verify();
+}
+
+#[test]
+fn prints_the_desks_day_and_writes_the_deny_list() {
+    let mut city = City::new();
+    let (mut desk, card) = (Desk::new(), Card::new(1, 0));
+    city.upload_actions(&[desk.paid(ActionKind::TopUp, &card, MORNING, 20_000), desk.block(&card, MORNING)]);
+    let (code, text, _) = run(&city, &["desk-day", "--service-day", "2026-11-23", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["desks"][0]["till_minor"]), (0, &20_000.into()));
+    assert_eq!(json["desks"][0]["waiting"][0], "900-1-1");
+    let (code, text, _) = run(&city, &["desk-day", "--service-day", "2026-11-22"]);
+    assert_eq!((code, &*text), (0, "Service day 2026-11-22: 0 desk(s)\n"));
+
+    let (code, printed, _) = run(&city, &["deny-list"]);
+    assert_eq!(code, 0);
+    assert!(printed.contains(&format!("version = 1\ncards = [\n    \"{}\",\n]\n", card.token())), "{printed}");
+    let path = city.folder.path().join("deny-list.toml");
+    let (code, nothing, _) = run(&city, &["deny-list", "--output", path.to_str().unwrap()]);
+    assert_eq!((code, &*nothing, std::fs::read_to_string(&path).unwrap()), (0, "", printed));
+    let (code, _, error) = run(&city, &["deny-list", "--output", "/nowhere/deny-list.toml"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("/nowhere/deny-list.toml cannot be written: No such file"), "{error}");
 }

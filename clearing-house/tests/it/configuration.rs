@@ -44,6 +44,17 @@ fn refused_with_path_and_line() {
     );
     check(config, "[[device]]\nnumber = 2", "[[device]]\nnumber = 1", "device 1 is there twice");
     check(config, "[[operator]]\nnumber = 2", "[[operator]]\nnumber = 1", "operator 1 is there twice");
+    check(
+        config,
+        "[[desk]]\nnumber = 901",
+        "[[desk]]\nnumber = 900",
+        "device 900 is there twice; desks and validators",
+    );
+    check(config, "[[desk]]\nnumber = 900", "[[desk]]\nnumber = 3", "device 3 is there twice; desks and validators");
+    check(config, "number = 900\noperator = 1", "number = 900\noperator = 7", "desk 900 belongs to operator 7");
+    check(config, "public_key = \"", "public_key = \"0", "the `public_key` of desk 900 must be 64 hexadecimal digits");
+    check(config, "daily_load_limit_minor = ", "daily_load_limit_minor = -", "an amount is 0 or more minor units");
+    check(config, "[[operator]]", "deny_list = \"none.toml\"\n[[operator]]", "none.toml: cannot be read");
     check("tariff.toml", "pass_back_window_s", "window", "tariff.toml:5: unknown field `window`");
     check("keys.toml", "transaction_mac", "mac", "keys.toml:3: unknown field `mac`");
 }

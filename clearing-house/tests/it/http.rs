@@ -6,10 +6,15 @@ use reqwest::{Client, StatusCode};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use transit::action::ACTION_LEN;
+use transit::desk::{
+    ACTIONS_PATH, ACTIONS_PER_BATCH_MAX, Ask, DESK_PATH, DeskAnswer, DeskRequest, Reply, request_signed_bytes,
+};
 use transit::sync::{Acknowledgement, SIGNATURE_HEADER, TAPS_PATH, TAPS_PER_BATCH_MAX, Verdict, signed_bytes};
 use transit::tap::TAP_LEN;
 use transit::time::Moment;
 
+use crate::desk_support::Desk;
 use crate::support::{Card, City, MORNING, Validator, body, later, verdicts};
 
 fn clock() -> Moment {
@@ -107,4 +112,79 @@ async fn uploads_at_the_same_time_are_booked_once() {
     .await;
     assert_eq!(city.balance("operator:1:payable"), 160_000);
     city.verify();
+}
+
+#[tokio::test]
+async fn a_desk_uploads_and_asks() {
+    let mut desk = Desk::new();
+    let load = desk.load(&mut Card::new(1, 0), MORNING, 50_000);
+    let body: Vec<u8> = load.iter().flat_map(|action| *action.as_bytes()).collect();
+    let request = DeskRequest { desk: desk.next.device, epoch: 1, at: clock(), ask: Ask::Allowance };
+    let request = serde_json::to_string(&request).unwrap();
+    let signature = hex::encode(desk.key.sign(&request_signed_bytes(&request)));
+    let key = Signer::from_seed(&[0x33; 32]).unwrap().public_key();
+    let mut city = with_server(async |client, base| {
+        let response = client.post(format!("{base}{ACTIONS_PATH}")).body(body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let signed = hex::decode(response.headers()[SIGNATURE_HEADER].as_bytes()).unwrap();
+        let text = response.text().await.unwrap();
+        UnparsedPublicKey::new(&ED25519, key).verify(&signed_bytes(&text), &signed).unwrap();
+        assert_eq!(verdicts(&serde_json::from_str(&text).unwrap()), [Verdict::Accepted; 2]);
+
+        let url = format!("{base}{DESK_PATH}");
+        let ask = |signature: &str, text: &str| {
+            client.post(&url).header(SIGNATURE_HEADER, signature).body(text.to_owned()).send()
+        };
+        let response = ask(&signature, &request).await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["content-type"]),
+            (StatusCode::OK, &"application/json".parse().unwrap())
+        );
+        let signed = hex::decode(response.headers()[SIGNATURE_HEADER].as_bytes()).unwrap();
+        let answer = DeskAnswer::open(&response.text().await.unwrap(), &signed, &key, &request).unwrap();
+        let Reply::Allowance(allowance) = answer.reply else { panic!("{answer:?}") };
+        assert_eq!(allowance.loads_through_minor.minor(), 1_000_000);
+
+        let table = [
+            (
+                &*"00".repeat(64),
+                &*request,
+                StatusCode::FORBIDDEN,
+                "the signature does not belong to this text and this sender\n",
+            ),
+            (&*signature, "{}", StatusCode::BAD_REQUEST, "the text is no message of this system: missing field"),
+            ("no digits", &*request, StatusCode::BAD_REQUEST, "a request is JSON text with its signature"),
+            (&*signature, &*"x".repeat(5_000), StatusCode::PAYLOAD_TOO_LARGE, "a request has at most 4096 bytes\n"),
+        ];
+        for (signature, text, status, expected) in table {
+            let response = ask(signature, text).await.unwrap();
+            assert_eq!(response.status(), status);
+            let said = response.text().await.unwrap();
+            assert!(said.starts_with(expected), "{said}");
+        }
+    })
+    .await;
+    assert_eq!(city.balance("cards:float"), 50_000);
+    city.verify();
+}
+
+#[tokio::test]
+async fn the_largest_upload_of_actions_is_taken_and_a_larger_one_is_not() {
+    let mut desk = Desk::new();
+    let card = Card::new(1, 0);
+    let actions: Vec<_> = (0..ACTIONS_PER_BATCH_MAX).map(|_| desk.block(&card, MORNING)).collect();
+    let mut bytes: Vec<u8> = actions.iter().flat_map(|action| *action.as_bytes()).collect();
+    with_server(async |client, base| {
+        let url = format!("{base}{ACTIONS_PATH}");
+        let response = client.post(&url).body(bytes.clone()).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        for more in [ACTION_LEN, 60_000] {
+            bytes.resize(ACTIONS_PER_BATCH_MAX * ACTION_LEN + more, 0);
+            let response = client.post(&url).body(bytes.clone()).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+            let text = response.text().await.unwrap();
+            assert_eq!(text, "an upload has at most 300 actions of 512 bytes; send them in parts\n");
+        }
+    })
+    .await;
 }

@@ -1,11 +1,16 @@
 //! The clearing house from its edges: bytes in, verdicts, money, statements and the audit out.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+mod actions;
 mod command_line;
 mod configuration;
+mod desk_money;
+mod desk_support;
+mod desks;
 mod evidence;
 mod http;
 mod ingest;
+mod migration;
 mod properties;
 mod settle;
 mod support;

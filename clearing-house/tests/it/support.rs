@@ -9,9 +9,11 @@ use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use clearing_house::{ClearingHouse, Config};
 use cmac::{Cmac, Mac};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use rusqlite::Connection;
 use tempfile::TempDir;
-use transit::card::{ISSUER_LEN, Issuer, Product, Profile, RECORD_LEN, Record, RecordKind};
+use transit::action::SealedAction;
+use transit::card::{Issuer, Product, Profile, Record, RecordKind};
 use transit::fare::{Accept, Boarding, CardView, Decision, decide};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::{Amount, Balance};
@@ -30,6 +32,11 @@ service_day_starts_at = "04:00"
 pass_back_window_s = 300
 free_profiles = ["sixty_plus"]
 currency = { code = "VND", minor_digits = 0, sign = "₫" }
+[[pass]]
+kind = "one_route_pass"
+line = 1
+next_month_from_day = 20
+price_minor = { ordinary = 140000, student = 70000 }
 [[line]]
 number = 1
 name = "BRT 01"
@@ -97,6 +104,15 @@ impl City {
         serde_json::from_str(&self.clearing_house.receive(body, at).unwrap().text).unwrap()
     }
 
+    pub(crate) fn upload_actions(&mut self, actions: &[SealedAction]) -> Acknowledgement {
+        self.upload_actions_at(actions, later(3_600))
+    }
+
+    pub(crate) fn upload_actions_at(&mut self, actions: &[SealedAction], at: Moment) -> Acknowledgement {
+        let body: Vec<u8> = actions.iter().flat_map(|action| *action.as_bytes()).collect();
+        serde_json::from_str(&self.clearing_house.receive_actions(&body, at).unwrap().text).unwrap()
+    }
+
     pub(crate) fn balance(&mut self, account: &str) -> i64 {
         self.clearing_house.status().unwrap().balances_minor.get(account).copied().unwrap_or(0)
     }
@@ -121,11 +137,28 @@ pub(crate) fn write_config(folder: &Path, policy: &str) -> PathBuf {
          keys_class = \"test\"\ntransaction_mac_policy = \"{policy}\"\n\
          [[operator]]\nnumber = 1\nname = \"Hà Nội BRT\"\n[[operator]]\nnumber = 2\nname = \"Transerco\"\n\
          [[device]]\nnumber = 1\noperator = 1\n[[device]]\nnumber = 2\noperator = 1\n\
-         [[device]]\nnumber = 3\noperator = 2\n"
+         [[device]]\nnumber = 3\noperator = 2\n{}{}",
+        desk_entry(900, 1, 0x44),
+        desk_entry(901, 2, 0x45)
     );
     let path = folder.join("clearing-house.toml");
     std::fs::write(&path, config).unwrap();
     path
+}
+
+/// What a desk may be ahead of the books, and grow by in a day.
+pub(crate) const DAILY_LOAD_LIMIT: i64 = 1_000_000;
+
+fn desk_entry(number: u32, operator: u16, seed: u8) -> String {
+    let key = hex::encode(desk_key(seed).public_key().as_ref());
+    format!(
+        "[[desk]]\nnumber = {number}\noperator = {operator}\npublic_key = \"{key}\"\n\
+         daily_load_limit_minor = {DAILY_LOAD_LIMIT}\n"
+    )
+}
+
+pub(crate) fn desk_key(seed: u8) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
 }
 
 pub(crate) fn body(taps: &[SealedTap]) -> Vec<u8> {
@@ -276,36 +309,40 @@ impl Card {
     /// The tap with the Transaction MAC that this card answers its commit with.
     pub(crate) fn prove(&mut self, tap: Tap) -> Tap {
         self.counter += 1;
-        let value = transaction_mac(&self.uid, self.counter, &tap);
+        let value = self.transaction_mac(&commands_of_tap(&tap));
         Tap { transaction_mac: Some(TransactionMac { counter: self.counter, value }), ..tap }
     }
 }
 
-/// NXP MF2DL(H)x0 data sheet rev 3.3, section 10.3: every command with its parameters and its data, each filled with
-/// zeros to whole blocks, under a session key of counter and UID; the MAC is every second byte of the CMAC.
-fn transaction_mac(uid: &[u8; 7], counter: u32, tap: &Tap) -> [u8; 8] {
-    let mut input = Vec::new();
-    let mut item = |header: &[u8], data: &[u8]| {
-        for part in [header, data] {
-            input.extend_from_slice(part);
-            input.resize(input.len().next_multiple_of(16), 0);
-        }
-    };
-    let record_read: [u8; RECORD_LEN] = tap.record_read.unwrap();
-    item(&[0xBB, 3, 0, 0, 0, 1, 0, 0], &record_read);
+/// The commands of a tap, as a card hashes them: header and data.
+fn commands_of_tap(tap: &Tap) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut commands = vec![(vec![0xBB, 3, 0, 0, 0, 1, 0, 0], tap.record_read.unwrap().to_vec())];
     if let Some(issuer) = tap.issuer_read {
-        let issuer: [u8; ISSUER_LEN] = issuer;
-        item(&[0xBD, 1, 0, 0, 0, 64, 0, 0], &issuer);
+        commands.push((vec![0xBD, 1, 0, 0, 0, 64, 0, 0], issuer.to_vec()));
     }
     if let Some(amount) = tap.debited {
-        item(&[&[0xDC, 2][..], &amount.card_minor().unwrap().to_le_bytes()].concat(), &[]);
+        commands.push(([&[0xDC, 2][..], &amount.card_minor().unwrap().to_le_bytes()].concat(), Vec::new()));
     }
-    item(&[0x3B, 3, 0, 0, 0, 60, 0, 0], &tap.record_written.unwrap());
+    commands.push((vec![0x3B, 3, 0, 0, 0, 60, 0, 0], tap.record_written.unwrap().to_vec()));
+    commands
+}
 
-    let card_key = diversified(&TRANSACTION_MAC_KEY, &[&uid[..], b"\x01NH\x0FCHAM"].concat());
-    let vector = [&[0x5A, 0, 1, 0, 0x80][..], &counter.to_le_bytes(), uid].concat();
-    let long = cmac(&cmac(&card_key, &vector), &input);
-    std::array::from_fn(|index| long[2 * index + 1])
+impl Card {
+    /// NXP MF2DL(H)x0 data sheet rev 3.3, section 10.3: every command with its parameters and its data, each filled
+    /// with zeros to whole blocks, under a session key of counter and UID; the MAC is every second byte of the CMAC.
+    pub(crate) fn transaction_mac(&self, commands: &[(Vec<u8>, Vec<u8>)]) -> [u8; 8] {
+        let mut input = Vec::new();
+        for (header, data) in commands {
+            for part in [header, data] {
+                input.extend_from_slice(part);
+                input.resize(input.len().next_multiple_of(16), 0);
+            }
+        }
+        let card_key = diversified(&TRANSACTION_MAC_KEY, &[&self.uid[..], b"\x01NH\x0FCHAM"].concat());
+        let vector = [&[0x5A, 0, 1, 0, 0x80][..], &self.counter.to_le_bytes(), &self.uid].concat();
+        let long = cmac(&cmac(&card_key, &vector), &input);
+        std::array::from_fn(|index| long[2 * index + 1])
+    }
 }
 
 /// NXP AN10922 rev 2.2, section 2.2, for an input of 15 bytes: two blocks, the second all padding, under subkey K2.

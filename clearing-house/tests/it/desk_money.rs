@@ -1,0 +1,285 @@
+//! What desks do to the books: cash, value, passes, and what waits.
+
+use transit::action::{Action, ActionKind, SealedAction, Step};
+use transit::tap::{Outcome, SealedTap};
+
+use crate::desk_support::{Desk, EMPTY, End};
+use crate::support::{Card, City, MORNING, Validator, later, monday};
+
+/// Cash of desk 900, loads in suspense, cards' float, passes sold, and what operators are owed together.
+type Money = [i64; 5];
+
+fn money(city: &mut City) -> Money {
+    city.verify();
+    let balances = city.clearing_house.status().unwrap().balances_minor;
+    assert_eq!(balances.values().sum::<i64>(), 0);
+    let of = |account: &str| balances.get(account).copied().unwrap_or(0);
+    let payable = of("operator:1:payable") + of("operator:2:payable");
+    ["desk:900:cash", "suspense:loads", "cards:float", "revenue:passes"]
+        .map(of)
+        .into_iter()
+        .chain([payable])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap()
+}
+
+fn after(actions: &[SealedAction]) -> Money {
+    let mut city = City::new();
+    city.upload_actions(actions);
+    money(&mut city)
+}
+
+/// What is in the books after these uploads, each on its own, and in the other order.
+fn after_either_way(actions: &[SealedAction], taps: &[SealedTap]) -> Money {
+    let mut city = City::new();
+    for action in actions {
+        city.upload_actions(std::slice::from_ref(action));
+    }
+    city.upload(taps);
+    let mut turned = City::new();
+    turned.upload(taps);
+    for action in actions.iter().rev() {
+        turned.upload_actions(std::slice::from_ref(action));
+    }
+    let found = money(&mut city);
+    assert_eq!(money(&mut turned), found, "the order of the uploads changes the books");
+    found
+}
+
+#[test]
+fn a_load_is_paid_and_then_on_the_card() {
+    let load = Desk::new().load(&mut Card::new(1, 0), MORNING, 100_000);
+    assert_eq!(after(&load[..1]), [-100_000, 100_000, 0, 0, 0]);
+    assert_eq!(after(&load), [-100_000, 0, 100_000, 0, 0]);
+    assert_eq!(after(&load[1..]), [0, -100_000, 100_000, 0, 0], "what was written before its payment has come");
+    assert_eq!(after_either_way(&load, &[]), [-100_000, 0, 100_000, 0, 0]);
+}
+
+#[test]
+fn what_was_paid_and_not_written_is_given_back_or_tried_again() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 0));
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let names = paid.open().unwrap().id;
+    let void = desk.top_up(names, &mut card, later(5), 100_000, End::Void);
+    assert_eq!(after(&[paid.clone(), void.clone()]), [-100_000, 100_000, 0, 0, 0]);
+    let again = desk.top_up(names, &mut card, later(10), 100_000, End::Written);
+    assert_eq!(after(&[paid.clone(), void.clone(), again]), [-100_000, 0, 100_000, 0, 0]);
+
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 0));
+    desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    desk.top_up(names, &mut card, later(5), 100_000, End::Void);
+    let back = desk.step((ActionKind::TopUp, Step::Refunded), Some(names), &card, later(10), 100_000);
+    assert_eq!(after(&[paid, void, back]), [0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_pass_is_revenue_and_a_refund_is_cash() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let mut steps = desk.load(&mut card, MORNING, 30_000);
+    steps.extend(desk.sell(&mut card, later(60), End::Written));
+    assert_eq!(after(&steps), [-170_000, 0, 30_000, 140_000, 0]);
+    steps.push(desk.refund(&mut card, later(120), 80_000, End::Written));
+    assert_eq!(after(&steps), [-90_000, 0, -50_000, 140_000, 0]);
+    assert_eq!(after_either_way(&steps, &[]), [-90_000, 0, -50_000, 140_000, 0]);
+}
+
+#[test]
+fn an_issue_with_value_is_a_load() {
+    let steps = Desk::new().issue(&mut Card::new(1, 0), MORNING, 50_000, None);
+    assert_eq!(after(&steps), [-50_000, 0, 50_000, 0, 0]);
+}
+
+#[test]
+fn an_exchange_moves_value_from_card_to_card() {
+    let (mut old, mut new) = (Card::new(1, 42_000), Card::new(2, 0));
+    let steps = Desk::new().exchange(&mut old, &mut new, MORNING);
+    assert_eq!((old.record.balance_after.minor(), new.record.balance_after.minor()), (0, 42_000));
+    assert_eq!(after(&steps[..1]), [0, 42_000, -42_000, 0, 0], "taken off and not put on yet");
+    assert_eq!(after_either_way(&steps, &[]), [0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn rides_draw_down_what_was_loaded() {
+    let (mut desk, mut validator, mut card) = (Desk::new(), Validator::new(1, 1), Card::new(1, 0));
+    let steps = desk.load(&mut card, MORNING, 20_000);
+    let ride = validator.done(&mut card, later(60));
+    assert_eq!(after_either_way(&steps, &[ride]), [-20_000, 0, 12_000, 0, 8_000]);
+}
+
+/// An unknown load waits in suspense until the card shows, by a tap or at a desk, whichever comes first.
+#[test]
+fn an_unknown_load_is_decided_by_the_card() {
+    for (committed, expected) in
+        [(true, [-100_000, 0, 92_000, 0, 8_000]), (false, [-100_000, 100_000, -8_000, 0, 8_000])]
+    {
+        let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+        let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+        let names = paid.open().unwrap().id;
+        let unknown = desk.top_up(names, &mut card, later(5), 100_000, End::Unknown { committed });
+        assert_eq!(after(&[paid.clone(), unknown.clone()]), [-100_000, 100_000, 0, 0, 0]);
+        let ride = Validator::new(3, 2).done(&mut card, later(3_600));
+        assert_eq!(after_either_way(&[paid, unknown], &[ride]), expected, "committed: {committed}");
+    }
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let unknown = desk.top_up(paid.open().unwrap().id, &mut card, later(5), 100_000, End::Unknown { committed: true });
+    let steps = [vec![paid, unknown], desk.sell(&mut card, later(60), End::Written)].concat();
+    assert_eq!(after_either_way(&steps, &[]), [-240_000, 0, 100_000, 140_000, 0]);
+}
+
+#[test]
+fn an_unknown_sale_and_an_unknown_refund_are_decided_by_the_card() {
+    for committed in [true, false] {
+        let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+        let sale = desk.sell(&mut card, MORNING, End::Unknown { committed });
+        let ride = Validator::new(1, 1).done(&mut Card { issuer: card.issuer.or(Some(EMPTY)), ..card }, later(600));
+        let paid_for = if committed { [-140_000, 0, 0, 140_000, 0] } else { [-140_000, 140_000, -8_000, 0, 8_000] };
+        assert_eq!(after_either_way(&sale, &[ride]), paid_for, "a sale, committed: {committed}");
+
+        let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+        let refund = desk.refund(&mut card, MORNING, 30_000, End::Unknown { committed });
+        let ride = Validator::new(1, 1).done(&mut card, later(600));
+        assert_eq!(after(std::slice::from_ref(&refund)), [0; 5], "no cash without the card's proof");
+        let paid_out = if committed { [30_000, 0, -38_000, 0, 8_000] } else { [0, 0, -8_000, 0, 8_000] };
+        assert_eq!(after_either_way(&[refund], &[ride]), paid_out, "a refund, committed: {committed}");
+    }
+}
+
+/// A desk's action is a record like any other: it decides an unknown tap.
+#[test]
+fn a_load_decides_an_unknown_tap() {
+    for (committed, expected) in [(true, [-10_000, 0, 2_000, 0, 8_000]), (false, [-10_000, 0, 10_000, 0, 0])] {
+        let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+        let unknown = Validator::new(1, 1).unknown(&mut card, MORNING, committed);
+        let load = desk.load(&mut card, later(60), 10_000);
+        assert_eq!(after_either_way(&load, &[unknown]), expected, "committed: {committed}");
+    }
+}
+
+#[test]
+fn a_desk_s_word_about_an_unknown_load_moves_nothing() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let names = paid.open().unwrap().id;
+    let unknown = desk.top_up(names, &mut card, later(5), 100_000, End::Unknown { committed: true });
+    let resolves = unknown.open().unwrap().id;
+    let waiting = [-100_000, 100_000, 0, 0, 0];
+    let confirmed = desk.step((ActionKind::TopUp, Step::Confirmed { resolves }), Some(names), &card, later(9), 100_000);
+    let steps = [paid, unknown, confirmed];
+    assert_eq!(after(&steps), waiting);
+    let ride = Validator::new(1, 1).done(&mut card, later(600));
+    assert_eq!(after_either_way(&steps, &[ride]), [-100_000, 0, 92_000, 0, 8_000]);
+}
+
+/// The desk says void and gives the cash back; the card says otherwise. The desk is short, and people are told.
+#[test]
+fn a_void_that_the_card_contradicts_is_found() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let names = paid.open().unwrap().id;
+    let unknown = desk.top_up(names, &mut card, later(5), 100_000, End::Unknown { committed: true });
+    let resolves = unknown.open().unwrap().id;
+    let voided = desk.step((ActionKind::TopUp, Step::Voided { resolves }), Some(names), &card, later(9), 100_000);
+    let back = desk.step((ActionKind::TopUp, Step::Refunded), Some(names), &card, later(10), 100_000);
+    let ride = Validator::new(1, 1).done(&mut card, later(600));
+    let steps = [paid, unknown, voided, back];
+    for turned in [false, true] {
+        let mut city = City::new();
+        if turned {
+            city.upload(std::slice::from_ref(&ride));
+        }
+        city.upload_actions(&steps);
+        if !turned {
+            city.upload(std::slice::from_ref(&ride));
+        }
+        assert_eq!(money(&mut city), [0, -100_000, 92_000, 0, 8_000]);
+        assert_eq!(city.clearing_house.status().unwrap().findings["evidence_differs"], 1);
+    }
+}
+
+#[test]
+fn an_amount_that_the_card_does_not_have_waits_for_people() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let names = paid.open().unwrap().id;
+    let mut lie =
+        desk.top_up(names, &mut card.clone(), later(5), 100_000, End::Unknown { committed: true }).open().unwrap();
+    desk.next.sequence -= 1;
+    desk.hash = paid.hash();
+    let real = desk.top_up(names, &mut card, later(5), 10_000, End::Unknown { committed: true }).open().unwrap();
+    lie = Action { record_read: real.record_read, ..lie };
+    desk.next.sequence -= 1;
+    desk.hash = paid.hash();
+    let lie = desk.seal(&lie);
+    let ride = Validator::new(1, 1).done(&mut card, later(600));
+    let mut city = City::new();
+    city.upload_actions(&[paid, lie]);
+    city.upload(&[ride]);
+    assert_eq!(money(&mut city), [-100_000, 100_000, -8_000, 0, 8_000]);
+    assert_eq!(city.clearing_house.status().unwrap().findings["evidence_differs"], 1);
+}
+
+#[test]
+fn a_statement_is_about_rides_only() {
+    let (mut desk, mut validator, mut card) = (Desk::new(), Validator::new(1, 1), Card::new(1, 0));
+    let mut steps = desk.load(&mut card, MORNING, 20_000);
+    let ride = validator.done(&mut card, later(60));
+    steps.extend(desk.sell(&mut card, later(120), End::Written));
+    let mut city = City::new();
+    city.upload_actions(&steps);
+    city.upload(&[ride]);
+    let day = city.clearing_house.settle(monday(), later(7_200)).unwrap();
+    let statement = &day.statements[0].statement;
+    assert_eq!((statement.rides, statement.amount_minor.minor(), statement.pending.rides), (1, 8_000, 0));
+    assert_eq!(city.balance("operator:1:settled"), 8_000);
+    // What a desk sends later counts from the day of its receipt on; the closed day stays.
+    let late = desk.load(&mut card, later(300), 10_000);
+    city.upload_actions_at(&late, later(86_400));
+    assert_eq!(city.clearing_house.settle(monday(), later(90_000)).unwrap(), day);
+    city.verify();
+}
+
+#[test]
+fn the_desk_s_day_is_what_its_till_must_have() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let mut steps = desk.load(&mut card, MORNING, 100_000);
+    steps.extend(desk.sell(&mut card, later(60), End::Written));
+    steps.push(desk.refund(&mut card, later(120), 30_000, End::Written));
+    let waiting = desk.paid(ActionKind::TopUp, &card, later(180), 20_000);
+    let given_back = desk.paid(ActionKind::TopUp, &card, later(240), 5_000);
+    let names = given_back.open().unwrap().id;
+    steps.extend([waiting.clone(), given_back]);
+    steps.push(desk.step((ActionKind::TopUp, Step::Refunded), Some(names), &card, later(250), 5_000));
+    let unknown = desk.refund(&mut card, later(300), 1_000, End::Unknown { committed: false });
+    steps.extend([unknown.clone(), desk.block(&card, later(310))]);
+    // The night after, at 03:00, is the same service day; 04:00 is the next.
+    steps.push(desk.paid(ActionKind::TopUp, &card, later(19 * 3_600), 1));
+    steps.push(desk.paid(ActionKind::TopUp, &card, later(20 * 3_600), 2));
+    let mut city = City::new();
+    city.upload_actions_at(&steps, later(86_400));
+    let days = city.clearing_house.desk_day(monday()).unwrap();
+    let day = &days.desks[0];
+    assert_eq!(days.desks.len(), 1);
+    assert_eq!((day.taken_minor, day.given_back_minor, day.paid_out_minor), (265_001, 5_000, 30_000));
+    assert_eq!((day.till_minor, day.till_by_staff_minor[&7], day.written_minor), (230_001, 230_001, 240_000));
+    let id = |action: &SealedAction| action.open().unwrap().id.to_string();
+    assert_eq!(day.unknown, [id(&unknown)]);
+    assert_eq!(day.waiting, [id(&waiting), "900-1-11".to_owned()]);
+    assert_eq!((day.steps["top_up paid"], day.steps["block done"]), (4, 1));
+    let text = days.to_string();
+    assert!(text.contains("The till gained                        230.001\u{a0}₫\n  … with staff 7"), "{text}");
+    // The ledger says the same of the desk over both days.
+    assert_eq!(city.balance("desk:900:cash"), -230_003);
+}
+
+/// The unknown tap of a card that is loaded before its next tap: its validator's void and the desk's record agree.
+#[test]
+fn a_void_tap_and_a_load_agree() {
+    let (mut desk, mut validator, mut card) = (Desk::new(), Validator::new(1, 1), Card::new(1, 50_000));
+    let unknown = validator.unknown(&mut card, MORNING, false);
+    let names = unknown.open().unwrap().id;
+    let look = validator.look(&card, later(10), Outcome::Voided { names });
+    let load = desk.load(&mut card, later(60), 10_000);
+    assert_eq!(after_either_way(&load, &[unknown, look]), [-10_000, 0, 10_000, 0, 0]);
+}
