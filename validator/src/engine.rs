@@ -205,7 +205,8 @@ impl Tapping<'_> {
     /// and never let in is let in now, once.
     fn resolve_unknown<T>(&mut self, tap: &Tap, record: &Record) -> Result<Option<Answer<T>>, LogFailed> {
         for open in self.log.open_taps(tap.card) {
-            let newest_is_it = record.tap == Some(open.id);
+            // A desk that has written since does not take the ride away.
+            let newest_is_it = record.last_tap() == Some(open.id);
             let Some(committed) = evidence(&open, record) else { continue };
             let outcome = if committed {
                 Outcome::Confirmed { names: open.id, admitted: newest_is_it }

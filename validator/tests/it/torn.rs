@@ -7,7 +7,7 @@ use transit::tap::Outcome;
 use transit::time::Moment;
 use virtual_card::Fault;
 
-use crate::world::{Bus, Cards, NOW};
+use crate::world::{Bus, Cards, NOW, fixtures};
 
 const COMMIT: u32 = 7;
 
@@ -94,6 +94,30 @@ fn a_later_ride_elsewhere_confirms_without_admitting() {
         [Outcome::Unknown, Outcome::Confirmed { names: unknown, admitted: false }, Outcome::Done]
     );
     assert_eq!(cards.purse("torn"), 26_000);
+}
+
+/// The rider of a torn tap goes to the desk, loads, and comes back: the debit that the card took is still one ride.
+#[test]
+fn a_load_after_a_torn_tap_does_not_take_the_ride_away() {
+    let mut cards = Cards::new();
+    let mut bus = Bus::new(101, 23);
+    bus.torn_tap(&mut cards, "torn", NOW, Fault::LoseAfter(COMMIT));
+    let unknown = bus.taps()[0].id;
+    let text = std::fs::read_to_string(fixtures().join("cards/torn.toml")).unwrap();
+    let loaded = format!(
+        "kind = 4\ncard_sequence = 3\ntap_device = 900\ntap_epoch = 1\ntap_sequence = 2\nprevious_device = 101\n\
+         previous_epoch = 1\nprevious_sequence = {}\ntime = {}\nline = 1\nstop = 23\namount = 20000\n\
+         action_sequence = 1\nbalance_after = 62000",
+        unknown.sequence,
+        NOW.0 + 60
+    );
+    let text = text.replace("kind = 0 # issued\ncard_sequence = 1\nbalance_after = 50000", &loaded);
+    cards.replace("torn", &text.replace("value = 50000", "value = 62000"));
+    assert_eq!(*bus.tap(&mut cards, "torn", later(90)).state(), recovered(62_000));
+    assert_eq!(outcomes(&bus), [Outcome::Unknown, Outcome::Confirmed { names: unknown, admitted: true }]);
+    let again = bus.tap(&mut cards, "torn", later(120));
+    assert!(matches!(again.state(), State::Attention { .. }), "{:?}", again.state());
+    assert_eq!(cards.purse("torn"), 62_000, "and is charged no more");
 }
 
 #[test]

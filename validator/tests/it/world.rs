@@ -51,6 +51,18 @@ impl Cards {
         self.pockets.remove(name).unwrap()
     }
 
+    /// Puts another card in the place of `name`, as this text of a card file states it.
+    pub(crate) fn replace(&mut self, name: &str, text: &str) {
+        let folder = memory_folder();
+        fs::copy(fixtures().join("cards/layout-1.toml"), folder.path().join("layout-1.toml")).unwrap();
+        let path = folder.path().join(format!("{name}.toml"));
+        fs::write(&path, text).unwrap();
+        let keys = TestKeys::load(&fixtures().join("keys/test-card-keys.toml")).unwrap();
+        let fixture = Fixture::load(&path, &keys, virtual_card::Moment { now: NOW.0, today: TODAY.0 }).unwrap();
+        self.pockets.insert(name.to_owned(), fixture.card(counting_random()));
+        self.fixtures.insert(name.to_owned(), fixture);
+    }
+
     pub(crate) fn purse(&self, name: &str) -> i32 {
         self.fixtures[name].purse(&self.pockets[name]).unwrap()
     }
