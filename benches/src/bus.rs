@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
-use card_crypto::{FrameSize, Transport};
+use card_crypto::{FrameSize, Key, Transport};
+use key_store::{KeyRole, KeySet};
 use tempfile::TempDir;
 use transit::{
     card::{APPLICATION_ID, FILE_PURSE},
+    config::KeysClass,
     id::{DeviceId, LineNumber, OperatorId, StopNumber},
     screen::State,
     tariff::Tariff,
@@ -19,7 +21,6 @@ use transit::{
 use validator::{
     config::DenyList,
     engine::{Answer, Engine, Rules},
-    keys::CardKeys,
     log::TapLog,
 };
 use virtual_card::{CardInField, Fixture, Picc, Random, TestKeys, field::Exchange};
@@ -84,7 +85,10 @@ impl Bus {
             torn_taps_per_card,
             older_records: 2,
         };
-        let mut engine = Engine::new(rules, CardKeys::new(keys.validate, keys.token));
+        let mut held = KeySet::new(KeysClass::Test);
+        held.insert(KeyRole::Validate, 1, Key::new(keys.validate))?;
+        held.insert(KeyRole::Token, 1, Key::new(keys.token))?;
+        let mut engine = Engine::new(rules, held);
         let device = DeviceId::new(101).ok_or("101 is a device number")?;
         let (log, _) = TapLog::open(&folder.join("tap.db"), device, 1)?;
         engine.use_log(log);

@@ -30,6 +30,8 @@ const OK: u16 = 0x9000;
 const OK_CHAINING_ACTIVE: u16 = 0x90AF;
 /// SW1 SW2: what was to be proved was not.
 pub(crate) const CRYPTO_FAILURE: u16 = 0x901E;
+/// SW1 SW2: the second part of a handshake was expected; the handshake is over, and the new command was ignored.
+pub(crate) const INCOMPLETE_CHAINING: u16 = 0x6883;
 /// SW1 SW2: conditions of use not satisfied, such as a key that is not active or a usage counter at its limit.
 pub(crate) const CONDITIONS_OF_USE: u16 = 0x6985;
 

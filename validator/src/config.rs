@@ -3,14 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use key_store::{KeySource, Keys};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use transit::config::{ConfigError, KeysClass};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::tariff::{Line, Stop, Tariff};
 
-use crate::keys::CardKeys;
+use crate::keys;
 
 /// What `validator core` is told. Paths are relative to the configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,8 +35,8 @@ pub struct CoreConfig {
     pub tariff: PathBuf,
     /// The deny list; without one no card is denied.
     pub deny_list: Option<PathBuf>,
-    /// The card keys.
-    pub keys: PathBuf,
+    /// Where the card keys are.
+    pub keys: KeySource,
     /// Which class of keys may load: test keys and real keys cannot both.
     pub keys_class: KeysClass,
     /// The tap log, created where there is none.
@@ -106,7 +108,7 @@ pub struct Core {
     /// The deny list, empty where there is none.
     pub deny_list: DenyList,
     /// The card keys.
-    pub keys: CardKeys,
+    pub keys: Keys,
     /// The line it stands on.
     pub line: Line,
     /// The stop it stands at.
@@ -114,16 +116,16 @@ pub struct Core {
 }
 
 impl Core {
-    /// Reads the configuration at `path` and everything that it names.
+    /// Reads the configuration at `path` and everything that it names; `credentials` is the folder of the unit's
+    /// credentials, where the program runs in one.
     ///
     /// # Errors
     /// [`ConfigError`] with the path, the line where one is to blame, and what would be right.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path, credentials: Option<&Path>) -> Result<Self, ConfigError> {
         let mut config: CoreConfig = read(path)?;
         let refuse = |message: String| ConfigError::whole_file(path, message);
         let from_here = |other: &Path| path.parent().unwrap_or(Path::new("")).join(other);
         config.tariff = from_here(&config.tariff);
-        config.keys = from_here(&config.keys);
         config.deny_list = config.deny_list.as_deref().map(from_here);
         config.log = from_here(&config.log);
         config.panel_socket = from_here(&config.panel_socket);
@@ -144,7 +146,8 @@ impl Core {
         let stop = line.stop(config.stop).cloned();
         let stop = stop.ok_or_else(|| refuse(format!("line {} has no stop {}", config.line.0, config.stop.0)))?;
         let deny_list = config.deny_list.as_deref().map(DenyList::load).transpose()?.unwrap_or_default();
-        let keys = CardKeys::parse(&config.keys, &text(&config.keys)?, config.keys_class)?;
+        let deadline = Duration::from_millis(config.limits.exchange_deadline_ms);
+        let keys = keys::load(path, &config.keys, credentials, config.keys_class, deadline)?;
         Ok(Self { config, tariff, deny_list, keys, line, stop })
     }
 }

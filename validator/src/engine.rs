@@ -15,17 +15,17 @@ use std::time::Duration;
 
 use card_crypto::card::Authenticated;
 use card_crypto::{Card, Commit, Error, FrameSize, Lost, Transport};
+use key_store::{KeyStore, KeyStoreError, Keys};
 use transit::card::Record;
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
 use transit::id::{CardToken, LineNumber, OperatorId, StopNumber};
 use transit::money::Amount;
-use transit::screen::{AttentionReason, DeclineReason, PassShown, State};
+use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State};
 use transit::tap::{Outcome, Reason, Tap, TransactionMac};
 use transit::tariff::Tariff;
 use transit::time::Moment;
 
 use crate::config::DenyList;
-use crate::keys::CardKeys;
 use crate::log::{LogFailed, OpenTap, TapLog};
 use crate::purse::{Purse, RECORDS_KEPT, Unusable, read_older_records};
 
@@ -56,7 +56,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Engine {
     rules: Rules,
-    keys: CardKeys,
+    keys: Keys,
     log: Option<TapLog>,
 }
 
@@ -83,8 +83,8 @@ struct Afterwards<T> {
 
 impl Engine {
     /// An engine that decides by `rules`. It takes taps once it has a log.
-    pub fn new(rules: Rules, keys: CardKeys) -> Self {
-        Self { rules, keys, log: None }
+    pub fn new(rules: Rules, keys: impl Into<Keys>) -> Self {
+        Self { rules, keys: keys.into(), log: None }
     }
 
     /// Writes to `log` from now on.
@@ -148,14 +148,14 @@ impl Engine {
 
     fn tapping(&mut self) -> Result<Tapping<'_>, LogFailed> {
         let log = self.log.as_mut().ok_or(LogFailed::Closed)?;
-        Ok(Tapping { rules: &self.rules, keys: &self.keys, log })
+        Ok(Tapping { rules: &self.rules, keys: &mut self.keys, log })
     }
 }
 
 /// The engine with its log, for the time of one tap.
 struct Tapping<'a> {
     rules: &'a Rules,
-    keys: &'a CardKeys,
+    keys: &'a mut Keys,
     log: &'a mut TapLog,
 }
 
@@ -171,10 +171,15 @@ impl Tapping<'_> {
         let Ok(uid) = <[u8; 7]>::try_from(uid) else {
             let mut padded = [0; 7];
             padded.iter_mut().zip(uid).for_each(|(to, from)| *to = *from);
-            let tap = self.blank(self.keys.token(&padded), at);
-            return self.decline(tap, Reason::NotOurs, None);
+            return match self.keys.token(&padded) {
+                Ok(token) => self.decline(self.blank(token, at), Reason::NotOurs, None),
+                Err(error) => Ok(keys_failed(&error)),
+            };
         };
-        let mut tap = self.blank(self.keys.token(&uid), at);
+        let mut tap = match self.keys.token(&uid) {
+            Ok(token) => self.blank(token, at),
+            Err(error) => return Ok(keys_failed(&error)),
+        };
         let purse = match Purse::open(transport, self.rules.frame_size, self.keys, &uid, rnd_a) {
             Ok(purse) => purse,
             Err(unusable) => return self.unusable(tap, &unusable),
@@ -300,6 +305,7 @@ impl Tapping<'_> {
     fn unusable<T>(&mut self, tap: Tap, unusable: &Unusable) -> Result<Answer<T>, LogFailed> {
         tracing::info!(card = %tap.card, error = unusable as &dyn std::error::Error, "card not usable");
         match unusable {
+            Unusable::Keys(error) => Ok(keys_failed(error)),
             Unusable::Lost(_) => Ok(Answer::unsealed(State::PresentAgain)),
             Unusable::NotOurs(_) => self.decline(tap, Reason::NotOurs, None),
             Unusable::NotGenuine(_) => self.decline(tap, Reason::NotGenuine, None),
@@ -372,6 +378,12 @@ fn evidence(open: &OpenTap, record: &Record) -> Option<bool> {
     let since = record.card_sequence.checked_sub(open.card_sequence_before)?;
     // Its record would be the one after `card_sequence_before`: unchanged, or another's, or the one before another's.
     (since <= 2).then_some(false)
+}
+
+/// The SAM did not do its part. No card is to blame, nothing is written; the next tap asks it again.
+fn keys_failed<T>(error: &KeyStoreError) -> Answer<T> {
+    tracing::error!(error = error as &dyn std::error::Error, "the keys cannot be used");
+    Answer::unsealed(State::OutOfService { reason: OutOfServiceReason::Reader })
 }
 
 fn accepted(accept: &Accept) -> State {

@@ -91,7 +91,8 @@ fn keep_memory_private() -> std::io::Result<()> {
 
 fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     keep_memory_private()?;
-    let core = Core::load(config)?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let core = Core::load(config, credentials.as_deref())?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let outside = Outside { now, random };
     core::run(core, outside, |events| {

@@ -1,15 +1,18 @@
 //! Our application on a card: what a tap reads from it and writes to it.
 
+use card_crypto::auth::AuthenticationError;
 use card_crypto::{
-    Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, KeyNumber, Transport, card::Authenticated,
+    Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, KeyNumber, Transport,
+    card::{Authenticated, Idle},
 };
-use card_crypto::{Command, Commit, RecordRange, Status};
+use card_crypto::{Command, Commit, NotAuthenticated, RecordRange, Status};
+use key_store::{KeyRole, KeySetError, KeyStore, KeyStoreError, Keys};
 use transit::card::{
     APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Issuer, KEY_VALIDATE, LayoutError, RECORD_LEN,
     Record,
 };
 
-use crate::keys::CardKeys;
+use crate::keys::versions;
 
 const ISSUER: FileNumber = FileNumber::new(FILE_ISSUER).expect("a file number");
 const PURSE: FileNumber = FileNumber::new(FILE_PURSE).expect("a file number");
@@ -50,25 +53,27 @@ pub enum Unusable {
     /// Ours and genuine, but its content is not of a layout that we know.
     #[error("the card's content cannot be used")]
     Content(#[source] LayoutError),
+    /// The card is not to blame: the SAM that holds the keys failed.
+    #[error("the keys cannot be used")]
+    Keys(#[source] KeyStoreError),
 }
 
 impl<T: Transport> Purse<T> {
     /// Selects our application, authenticates, and reads the newest record, and the issuer file where the record says
-    /// that it counts: four exchanges, or five.
+    /// that it counts: four exchanges, or five; two more for a card that has the older of two live keys.
     ///
     /// # Errors
     /// [`Unusable`]; the card is unchanged.
     pub fn open(
         transport: T,
         frame_size: FrameSize,
-        keys: &CardKeys,
+        keys: &mut Keys,
         uid: &[u8; 7],
         rnd_a: [u8; 16],
     ) -> Result<Self, Unusable> {
         let mut card = Card::new(transport, frame_size);
         card.select_application(Aid(APPLICATION_ID)).map_err(Unusable::not_ours)?;
-        let key = keys.validate_key(uid);
-        let mut card = card.authenticate_ev2_first(VALIDATE, &key, rnd_a).map_err(Unusable::of_authentication)?;
+        let mut card = authenticate(card, keys, uid, rnd_a)?;
         let record_bytes: [u8; RECORD_LEN] = read_records(&mut card, 0, 1)?;
         let record = Record::decode(&record_bytes).map_err(Unusable::Content)?;
         let issuer = if record.has_pass || record.has_profile {
@@ -92,6 +97,36 @@ impl<T: Transport> Purse<T> {
         }
         staged.write_record(RECORD, MODE, 0, record).map(StagedPurse)
     }
+}
+
+/// Tries the live versions of the validate key, newest first: a card that has not been rolled yet holds the older.
+fn authenticate<T: Transport>(
+    mut card: Card<T, Idle>,
+    keys: &mut Keys,
+    uid: &[u8; 7],
+    rnd_a: [u8; 16],
+) -> Result<Card<T, Authenticated>, Unusable> {
+    let mut refused = Unusable::Keys(KeySetError::NoKey(KeyRole::Validate).into());
+    for version in versions(keys) {
+        let holder = keys.holder(KeyRole::Validate, version, uid, rnd_a).map_err(Unusable::Keys)?;
+        let failed = match card.try_authenticate_ev2_first_by(VALIDATE, holder) {
+            Ok(card) => return Ok(card),
+            Err(NotAuthenticated { card: again, error }) => {
+                card = again;
+                error
+            }
+        };
+        match failed {
+            AuthenticationError::Holder(error) => return Err(Unusable::Keys(error)),
+            AuthenticationError::Card(error) => {
+                refused = Unusable::of_authentication(error);
+                if !matches!(error, Error::Refused { status: Status::Authentication, .. }) {
+                    break;
+                }
+            }
+        }
+    }
+    Err(refused)
 }
 
 /// A card with a debit and a record staged.

@@ -10,6 +10,7 @@
 mod config;
 mod durability;
 mod first_tap;
+mod keys;
 mod link;
 mod malformed;
 mod outbox;

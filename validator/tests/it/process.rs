@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use transit::screen::{Screen, State};
 use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
+use virtual_card::sam::Sam;
+use virtual_card::sam_reader::SamInReader;
 use virtual_card::vpcd::{Event, Holder};
 use virtual_card::{CardInField, Fault, Picc};
 
@@ -49,6 +51,22 @@ impl Gate {
         fs::write(folder.path().join("core.toml"), config).unwrap();
         fs::create_dir(folder.path().join("log")).unwrap();
         Self { pcscd, folder, core: None, screens: None }
+    }
+
+    /// A gate whose keys are in a SAM, in the second reader.
+    pub(crate) fn with_a_sam(sam: Sam) -> (Self, SamInReader) {
+        let gate = Self::new();
+        let stream = TcpStream::connect(gate.pcscd.address(1)).unwrap();
+        let sam = SamInReader::insert(stream, sam).unwrap();
+        let path = gate.folder.path().join("core.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        let (before, rest) = config.split_once("keys = \"").unwrap();
+        let (_, after) = rest.split_once('\n').unwrap();
+        let reader = &gate.pcscd.reader_names()[1];
+        let keys = format!("keys = {{ sam_reader = \"{reader}\", entries = {{ validate = 2, token = 3 }} }}");
+        fs::write(&path, format!("{before}{keys}\n{after}")).unwrap();
+        thread::park_timeout(TWO_LOOKS);
+        (gate, sam)
     }
 
     /// Starts the core and waits until it takes cards.

@@ -38,6 +38,17 @@ fn a_tap_through_pcscd_is_accepted_and_sigterm_ends_the_core() {
 }
 
 #[test]
+fn a_tap_with_keys_in_a_sam_behind_the_same_pcscd() {
+    let (mut gate, sam) = Gate::with_a_sam(crate::keys::sam());
+    gate.start();
+    let (card, screen) = tap(&gate, Cards::new().take("adult"), "green", accepted);
+    assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(42_000));
+    assert_eq!(screen.tap.unwrap().exchanges, 7);
+    gate.terminate();
+    assert_eq!(sam.remove().unwrap().exchanges(), 8, "3 to open it, 1 to activate the token key, 4 for the tap");
+}
+
+#[test]
 fn a_core_killed_while_the_card_holds_its_commit_admits_once_after_the_restart() {
     let mut gate = Gate::new();
     gate.start();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use card_crypto::FrameSize;
+use key_store::{KeyFile, KeySet, Keys, Origin};
 use tempfile::TempDir;
 use transit::config::KeysClass;
 use transit::id::{DeviceId, LineNumber, OperatorId, StopNumber};
@@ -16,7 +17,6 @@ use transit::tariff::Tariff;
 use transit::time::{Moment, ServiceDay};
 use validator::config::DenyList;
 use validator::engine::{Engine, Rules};
-use validator::keys::CardKeys;
 use validator::log::{LogFailed, TapLog};
 use virtual_card::field::Mutation;
 use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
@@ -76,13 +76,23 @@ impl Cards {
     }
 }
 
+/// What a validator holds of the test keys.
+pub(crate) fn test_keys() -> KeySet {
+    let path = fixtures().join("keys/test-validator-keys.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    match KeyFile::parse(&path, &text, Origin::Disk, KeysClass::Test).unwrap() {
+        KeyFile::Plain(keys) => keys,
+        KeyFile::Sealed(_) => panic!("test keys are not sealed"),
+    }
+}
+
 /// A folder in memory where there is one: these tests open thousands of logs, and none of them loses power.
 fn memory_folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Challenges that differ from call to call and are the same in every run.
-fn counting_random() -> virtual_card::Random {
+pub(crate) fn counting_random() -> virtual_card::Random {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Box::new(|| {
         let mut bytes = [0x5A; 16];
@@ -122,9 +132,12 @@ impl Bus {
     }
 
     pub(crate) fn with_torn_taps(device: u32, stop: u16, torn_taps_per_card: u32) -> Self {
+        Self::with_keys(device, stop, torn_taps_per_card, test_keys().into())
+    }
+
+    pub(crate) fn with_keys(device: u32, stop: u16, torn_taps_per_card: u32, keys: Keys) -> Self {
         let folder = memory_folder();
         let tariff = fixtures().join("hanoi/tariff.toml");
-        let keys = fixtures().join("keys/test-validator-keys.toml");
         let rules = Rules {
             operator: OperatorId(1),
             line: LineNumber(1),
@@ -136,7 +149,6 @@ impl Bus {
             torn_taps_per_card,
             older_records: 2,
         };
-        let keys = CardKeys::parse(&keys, &fs::read_to_string(&keys).unwrap(), KeysClass::Test).unwrap();
         let device = DeviceId::new(device).unwrap();
         let mut engine = Engine::new(rules, keys);
         engine.use_log(TapLog::open(&folder.path().join("tap.db"), device, 1).unwrap().0);
