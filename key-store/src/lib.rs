@@ -52,4 +52,4 @@ pub use sam_holder::SamHolder;
 pub use sealed::{OpenError, PassphraseCost, SealedKeyFile};
 pub use share::{Share, ShareError, combine, split};
 pub use source::{KeyFiles, KeySource};
-pub use store::{KeyStore, KeyStoreError, Keys, SamTransport};
+pub use store::{KeyStore, KeyStoreError, Keys, KeysHolder, SamTransport};

@@ -13,8 +13,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use card_crypto::card::Authenticated;
-use card_crypto::{Card, Commit, Error, FrameSize, Lost, Transport};
+use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
 use transit::card::Record;
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
@@ -25,6 +24,7 @@ use transit::tap::{Outcome, Reason, Tap, TransactionMac};
 use transit::tariff::Tariff;
 use transit::time::Moment;
 
+use crate::card::{Committed, OpenCard};
 use crate::config::DenyList;
 use crate::log::{LogFailed, OpenTap, TapLog};
 use crate::purse::{Purse, RECORDS_KEPT, Unusable, read_older_records};
@@ -75,7 +75,7 @@ pub struct Answer<T> {
 /// The card of an accepted tap, while it still lies there.
 #[derive(Debug)]
 struct Afterwards<T> {
-    card: Card<Counted<T>, Authenticated>,
+    card: OpenCard<Counted<T>>,
     /// Records below the one that the tap read.
     older: u8,
     tap: Tap,
@@ -279,10 +279,10 @@ impl Tapping<'_> {
             }
         };
         match staged.commit() {
-            Commit::Done { card, transaction_mac } => {
+            Committed::Done { card, transaction_mac } => {
                 tap.outcome = Outcome::Done;
                 tap.transaction_mac =
-                    Some(TransactionMac { counter: transaction_mac.counter, value: transaction_mac.value });
+                    transaction_mac.map(|mac| TransactionMac { counter: mac.counter, value: mac.value });
                 self.log.conclude(&tap).wait()?;
                 let answer = Answer::sealed(accepted(accept), &tap);
                 Ok(Answer {
@@ -290,7 +290,7 @@ impl Tapping<'_> {
                     ..answer
                 })
             }
-            Commit::Unknown { .. } => {
+            Committed::Unknown => {
                 tap.outcome = Outcome::Unknown;
                 self.log.conclude(&tap).wait()?;
                 Ok(Answer::sealed(State::PresentAgain, &tap))

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`engine`] | one tap, from a card in the field to an answer |
 //! | [`purse`] | our application on a card |
+//! | [`card`] | a card in the session that its chip speaks |
 //! | [`log`] | the tap log: one intent, taps that can only be added |
 //! | [`core`] | the core process: reader, engine, panel and link |
 //! | [`panel`] | the screens' socket |
@@ -17,6 +18,7 @@
 //! | [`config`], [`keys`] | what both processes are told at start |
 #![forbid(unsafe_code)]
 
+pub mod card;
 pub mod config;
 pub mod core;
 pub mod engine;

@@ -1,24 +1,15 @@
 //! Our application on a card: what a tap reads from it and writes to it.
 
 use card_crypto::auth::AuthenticationError;
-use card_crypto::{
-    Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, KeyNumber, Transport,
-    card::{Authenticated, Idle},
-};
-use card_crypto::{Command, Commit, NotAuthenticated, RecordRange, Status};
-use key_store::{KeyRole, KeySetError, KeyStore, KeyStoreError, Keys};
-use transit::card::{
-    APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Issuer, KEY_VALIDATE, LayoutError, RECORD_LEN,
-    Record,
-};
+use card_crypto::card::Idle;
+use card_crypto::{Aid, Card, Command, Error, FrameSize, KeyNumber, NotAuthenticated, Status, Transport};
+use key_store::{KeyRole, KeySetError, KeyStore, KeyStoreError, Keys, KeysHolder};
+use transit::card::{APPLICATION_ID, ISSUER_LEN, Issuer, KEY_VALIDATE, LayoutError, RECORD_LEN, Record};
 
+use crate::card::{OpenCard, StagedCard};
 use crate::keys::versions;
 
-const ISSUER: FileNumber = FileNumber::new(FILE_ISSUER).expect("a file number");
-const PURSE: FileNumber = FileNumber::new(FILE_PURSE).expect("a file number");
-const RECORD: FileNumber = FileNumber::new(FILE_RECORD).expect("a file number");
 const VALIDATE: KeyNumber = KeyNumber::new(KEY_VALIDATE).expect("a key number");
-const MODE: CommunicationMode = CommunicationMode::Mac;
 
 /// How many records the cyclic file keeps.
 pub const RECORDS_KEPT: u32 = 11;
@@ -26,7 +17,7 @@ pub const RECORDS_KEPT: u32 = 11;
 /// An authenticated card whose newest record is read. Nothing is written yet.
 #[derive(Debug)]
 pub struct Purse<T> {
-    card: Card<T, Authenticated>,
+    card: OpenCard<T>,
     /// The newest record, as read.
     pub record_bytes: [u8; RECORD_LEN],
     /// The newest record.
@@ -60,7 +51,8 @@ pub enum Unusable {
 
 impl<T: Transport> Purse<T> {
     /// Selects our application, authenticates, and reads the newest record, and the issuer file where the record says
-    /// that it counts: four exchanges, or five; two more for a card that has the older of two live keys.
+    /// that it counts: four exchanges, or five; one more for an EV1 chip, two more for a card that has the older of two
+    /// live keys.
     ///
     /// # Errors
     /// [`Unusable`]; the card is unchanged.
@@ -74,11 +66,10 @@ impl<T: Transport> Purse<T> {
         let mut card = Card::new(transport, frame_size);
         card.select_application(Aid(APPLICATION_ID)).map_err(Unusable::not_ours)?;
         let mut card = authenticate(card, keys, uid, rnd_a)?;
-        let record_bytes: [u8; RECORD_LEN] = read_records(&mut card, 0, 1)?;
+        let record_bytes: [u8; RECORD_LEN] = exactly(card.read_records(0, 1).map_err(Unusable::of_session)?)?;
         let record = Record::decode(&record_bytes).map_err(Unusable::Content)?;
         let issuer = if record.has_pass || record.has_profile {
-            let data = card.read_data(ISSUER, MODE, 0, ISSUER_LEN_U32).map_err(Unusable::of_session)?;
-            let bytes: [u8; ISSUER_LEN] = exactly(data)?;
+            let bytes: [u8; ISSUER_LEN] = exactly(card.read_issuer().map_err(Unusable::of_session)?)?;
             Some((bytes, Issuer::decode(&bytes).map_err(Unusable::Content)?))
         } else {
             None
@@ -90,59 +81,72 @@ impl<T: Transport> Purse<T> {
     ///
     /// # Errors
     /// [`Error`]: the card dropped what was staged.
-    pub fn stage(self, fare_minor: u32, record: &[u8; RECORD_LEN]) -> Result<StagedPurse<T>, Error> {
-        let mut staged = self.card.stage();
-        if fare_minor > 0 {
-            staged = staged.debit(PURSE, MODE, fare_minor)?;
-        }
-        staged.write_record(RECORD, MODE, 0, record).map(StagedPurse)
+    pub fn stage(self, fare_minor: u32, record: &[u8; RECORD_LEN]) -> Result<StagedCard<T>, Error> {
+        self.card.stage(fare_minor, record)
     }
 }
 
-/// Tries the live versions of the validate key, newest first: a card that has not been rolled yet holds the older.
+/// Opens the session that the chip speaks: an EV1 chip does not know AuthenticateEV2First.
 fn authenticate<T: Transport>(
+    card: Card<T, Idle>,
+    keys: &mut Keys,
+    uid: &[u8; 7],
+    rnd_a: [u8; 16],
+) -> Result<OpenCard<T>, Unusable> {
+    let refused = match with_live_key(card, keys, uid, rnd_a, |card, holder| {
+        card.try_authenticate_ev2_first_by(VALIDATE, holder)
+    }) {
+        Ok(card) => return Ok(OpenCard::Ev2(card)),
+        Err(refused) => refused,
+    };
+    let knows_no_ev2 =
+        matches!(refused.why, Unusable::NotGenuine(Error::Refused { status: Status::IllegalCommand, .. }));
+    if !knows_no_ev2 {
+        return Err(refused.why);
+    }
+    let card = Card::new(refused.card.into_transport(), FrameSize::Bytes64);
+    match with_live_key(card, keys, uid, rnd_a, |card, holder| card.try_authenticate_aes_by(VALIDATE, holder)) {
+        Ok(card) => Ok(OpenCard::Ev1(card)),
+        Err(refused) => Err(refused.why),
+    }
+}
+
+/// A card that no live key opened.
+struct NotOpened<T> {
+    card: Card<T, Idle>,
+    why: Unusable,
+}
+
+/// Tries the live versions of the validate key, newest first: a card that has not been rolled yet holds the older.
+fn with_live_key<T: Transport, Opened>(
     mut card: Card<T, Idle>,
     keys: &mut Keys,
     uid: &[u8; 7],
     rnd_a: [u8; 16],
-) -> Result<Card<T, Authenticated>, Unusable> {
-    let mut refused = Unusable::Keys(KeySetError::NoKey(KeyRole::Validate).into());
+    authenticate: impl Fn(Card<T, Idle>, KeysHolder<'_>) -> Result<Opened, NotAuthenticated<T, KeyStoreError>>,
+) -> Result<Opened, NotOpened<T>> {
+    let mut why = Unusable::Keys(KeySetError::NoKey(KeyRole::Validate).into());
     for version in versions(keys) {
-        let holder = keys.holder(KeyRole::Validate, version, uid, rnd_a).map_err(Unusable::Keys)?;
-        let failed = match card.try_authenticate_ev2_first_by(VALIDATE, holder) {
-            Ok(card) => return Ok(card),
-            Err(NotAuthenticated { card: again, error }) => {
-                card = again;
-                error
-            }
+        let holder = match keys.holder(KeyRole::Validate, version, uid, rnd_a) {
+            Ok(holder) => holder,
+            Err(error) => return Err(NotOpened { card, why: Unusable::Keys(error) }),
         };
-        match failed {
-            AuthenticationError::Holder(error) => return Err(Unusable::Keys(error)),
+        let failed = match authenticate(card, holder) {
+            Ok(opened) => return Ok(opened),
+            Err(failed) => failed,
+        };
+        card = failed.card;
+        match failed.error {
+            AuthenticationError::Holder(error) => return Err(NotOpened { card, why: Unusable::Keys(error) }),
             AuthenticationError::Card(error) => {
-                refused = Unusable::of_authentication(error);
+                why = Unusable::of_authentication(error);
                 if !matches!(error, Error::Refused { status: Status::Authentication, .. }) {
                     break;
                 }
             }
         }
     }
-    Err(refused)
-}
-
-/// A card with a debit and a record staged.
-#[derive(Debug)]
-pub struct StagedPurse<T>(Card<T, card_crypto::card::Staged>);
-
-impl<T: Transport> StagedPurse<T> {
-    /// Commits: from here the card may be charged, and only a verified answer says that it was.
-    pub fn commit(self) -> Commit<T> {
-        self.0.commit()
-    }
-
-    /// Gives up what is staged. The commit was not sent, so the card is unchanged whatever it answers.
-    pub fn give_up(self) {
-        let _ = self.0.abort();
-    }
+    Err(NotOpened { card, why })
 }
 
 /// Reads up to two records older than the `newest` ones, newest first, from a card that has just committed.
@@ -150,34 +154,18 @@ impl<T: Transport> StagedPurse<T> {
 /// # Errors
 /// [`Unusable`], such as a card that left: they are evidence, and no tap depends on them.
 pub fn read_older_records<T: Transport>(
-    card: &mut Card<T, Authenticated>,
+    card: &mut OpenCard<T>,
     skip: u32,
     count: u8,
 ) -> Result<Vec<[u8; RECORD_LEN]>, Unusable> {
-    let mut records = match count {
-        0 => Vec::new(),
-        1 => vec![read_records::<T, RECORD_LEN>(card, skip, 1)?],
-        _ => {
-            let both: [u8; 2 * RECORD_LEN] = read_records(card, skip, 2)?;
-            both.as_chunks().0.to_vec()
-        }
-    };
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let count = u32::from(count);
+    let bytes = card.read_records(skip, count).map_err(Unusable::of_session)?;
+    let (records, _) = bytes.as_chunks();
     // The card answers oldest first.
-    records.reverse();
-    Ok(records)
-}
-
-const ISSUER_LEN_U32: u32 = 64;
-const RECORD_LEN_U32: u32 = 60;
-const _: () = assert!(ISSUER_LEN == 64 && RECORD_LEN == 60);
-
-fn read_records<T: Transport, const N: usize>(
-    card: &mut Card<T, Authenticated>,
-    first: u32,
-    count: u32,
-) -> Result<[u8; N], Unusable> {
-    let range = RecordRange { first, count, record_length: RECORD_LEN_U32 };
-    card.read_records(RECORD, MODE, range).map_err(Unusable::of_session).and_then(exactly)
+    Ok(records.iter().rev().copied().collect())
 }
 
 fn exactly<const N: usize>(data: Vec<u8>) -> Result<[u8; N], Unusable> {
@@ -196,9 +184,10 @@ impl Unusable {
     fn of_authentication(error: Error) -> Self {
         match error {
             Error::Lost(_) => Self::Lost(error),
-            Error::Refused { command: Command::AuthenticateEv2First, status: Status::NoSuchKey } => {
-                Self::NotOurs(error)
-            }
+            Error::Refused {
+                command: Command::AuthenticateEv2First | Command::AuthenticateAes,
+                status: Status::NoSuchKey,
+            } => Self::NotOurs(error),
             Error::Refused { .. } | Error::Misbehaved(_) | Error::Misused(_) => Self::NotGenuine(error),
         }
     }

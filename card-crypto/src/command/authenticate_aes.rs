@@ -9,7 +9,7 @@ use crate::{
     auth::{AuthenticationError, KeyHolder, MemoryKey},
     card::{Authenticated, Card, Idle, Session, Staged},
     channel::Ev1,
-    command::{Command, begin},
+    command::{Command, NotAuthenticated, begin},
     error::Error,
     key::{Key, KeyNumber},
     transport::Transport,
@@ -39,12 +39,28 @@ impl<T: Transport> Card<T, Idle> {
     /// # Errors
     /// The same from the card, and what the holder could not do.
     pub fn authenticate_aes_by<K: KeyHolder>(
-        mut self,
+        self,
         number: KeyNumber,
         holder: K,
     ) -> Result<Card<T, Authenticated<Ev1>>, AuthenticationError<K::Error>> {
-        let messaging = open(&mut self.transport, number, holder)?;
-        Ok(self.authenticated(number, messaging))
+        self.try_authenticate_aes_by(number, holder).map_err(|failed| failed.error)
+    }
+
+    /// [`authenticate_aes_by`](Self::authenticate_aes_by) that gives the card back where it fails: one that refused
+    /// with [`Status::Authentication`](crate::Status::Authentication) may hold another version of the key, and the
+    /// application stays selected.
+    ///
+    /// # Errors
+    /// The same, with the card.
+    pub fn try_authenticate_aes_by<K: KeyHolder>(
+        mut self,
+        number: KeyNumber,
+        holder: K,
+    ) -> Result<Card<T, Authenticated<Ev1>>, NotAuthenticated<T, K::Error>> {
+        match open(&mut self.transport, number, holder) {
+            Ok(messaging) => Ok(self.authenticated(number, messaging)),
+            Err(error) => Err(NotAuthenticated { card: self, error }),
+        }
     }
 }
 

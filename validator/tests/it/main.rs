@@ -9,6 +9,7 @@
 
 mod config;
 mod durability;
+mod ev1;
 mod first_tap;
 mod keys;
 mod link;
