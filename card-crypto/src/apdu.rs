@@ -48,18 +48,21 @@ impl FrameSize {
     }
 }
 
-/// Wraps one frame of a native command.
+/// Room for the longest frame that is sent.
+pub(crate) type ApduBuffer = [u8; 256];
+
+/// Wraps one frame of a native command: class, instruction, P1, P2, length and data where there are any, Le.
 ///
-/// `data` is at most 255 bytes, and here always at most [`FrameSize::data_bytes_max`].
-pub(crate) fn wrap(apdu: &mut Vec<u8>, instruction: Command, data: &[u8]) {
-    apdu.clear();
-    apdu.extend_from_slice(&[CLASS, instruction.code(), 0, 0]);
-    if !data.is_empty() {
-        let length = u8::try_from(data.len()).expect("a frame is shorter than 256 bytes");
-        apdu.push(length);
-        apdu.extend_from_slice(data);
+/// `data` is at most [`FrameSize::data_bytes_max`].
+pub(crate) fn wrap<'a>(buffer: &'a mut ApduBuffer, instruction: Command, data: &[u8]) -> &'a [u8] {
+    *buffer = [0; _];
+    buffer[..2].copy_from_slice(&[CLASS, instruction.code()]);
+    if data.is_empty() {
+        return &buffer[..5];
     }
-    apdu.push(0);
+    buffer[4] = u8::try_from(data.len()).expect("a frame is shorter than 256 bytes");
+    buffer[5..5 + data.len()].copy_from_slice(data);
+    &buffer[..data.len() + 6]
 }
 
 /// The data of one answer frame.
@@ -79,12 +82,12 @@ pub(crate) fn exchange_frame<T: Transport>(transport: &mut T, command: Command, 
     if sw1 != STATUS_CLASS {
         return Err(Misbehaviour::ForeignStatusWord { sw1, sw2 }.into());
     }
-    let status = Status::from_code(sw2);
-    if status != Status::AdditionalFrame && status != command.done() {
-        return Err(Error::Refused { command, status });
+    let more = sw2 == Status::AdditionalFrame.code();
+    if !more && sw2 != command.done().code() {
+        return Err(Error::Refused { command, status: Status::from_code(sw2) });
     }
     data.truncate(data.len() - 2);
-    Ok(Frame { data, more: status == Status::AdditionalFrame })
+    Ok(Frame { data, more })
 }
 
 /// Sends a whole command, in as many frames as it needs, and joins the frames of its answer.
@@ -99,9 +102,8 @@ pub(crate) fn exchange_command<T: Transport>(
     answer_bytes_max: usize,
 ) -> Result<Vec<u8>, Error> {
     let (first, mut unsent) = split_frame(frame_size, body);
-    let mut apdu = Vec::with_capacity(first.len() + 6);
-    wrap(&mut apdu, command, first);
-    let mut frame = exchange_frame(transport, command, &apdu)?;
+    let mut buffer = [0; _];
+    let mut frame = exchange_frame(transport, command, wrap(&mut buffer, command, first))?;
 
     while !unsent.is_empty() {
         if !frame.more || !frame.data.is_empty() {
@@ -109,8 +111,7 @@ pub(crate) fn exchange_command<T: Transport>(
         }
         let (next, rest) = split_frame(frame_size, unsent);
         unsent = rest;
-        wrap(&mut apdu, Command::AdditionalFrame, next);
-        frame = exchange_frame(transport, command, &apdu)?;
+        frame = exchange_frame(transport, command, wrap(&mut buffer, Command::AdditionalFrame, next))?;
     }
 
     let mut answer = Vec::new();
@@ -130,8 +131,7 @@ pub(crate) fn exchange_command<T: Transport>(
         if frame_is_empty {
             return Err(Misbehaviour::UnexpectedFrame.into());
         }
-        wrap(&mut apdu, Command::AdditionalFrame, &[]);
-        frame = exchange_frame(transport, command, &apdu)?;
+        frame = exchange_frame(transport, command, wrap(&mut buffer, Command::AdditionalFrame, &[]))?;
     }
 }
 

@@ -77,8 +77,8 @@ impl<T: Transport> Card<T, Idle> {
         Self { transport, frame_size, state: Idle(()) }
     }
 
-    pub(crate) fn authenticated<S>(self, number: KeyNumber, messaging: S) -> Card<T, Authenticated<S>> {
-        self.with_state(|_| Authenticated(Session { messaging: Box::new(messaging), number, alive: true }))
+    pub(crate) fn authenticated<S>(self, number: KeyNumber, messaging: Box<S>) -> Card<T, Authenticated<S>> {
+        self.with_state(|_| Authenticated(Session { messaging, number, alive: true }))
     }
 }
 
@@ -188,13 +188,11 @@ impl<S: SecureMessaging> Session<S> {
         self.step(|session| {
             let request = request?;
             let body = session.seal(&request)?;
-            let (mode, expected) = (request.answer_mode, request.answer_bytes);
-            let answer_bytes_max = S::answer_bytes_max(mode, *expected.end());
-            let answer = exchange_command(transport, frame_size, request.command, &body, answer_bytes_max)?;
-            let answer = session.messaging.open(mode, answer, &expected)?;
-            if !expected.contains(&answer.len()) {
-                return Err(Misbehaviour::WrongLength { expected: *expected.end(), actual: answer.len() }.into());
-            }
+            let mode = request.answer_mode;
+            let bytes_max = S::answer_bytes_max(mode, request.answer_bytes_max);
+            let answer = exchange_command(transport, frame_size, request.command, &body, bytes_max)?;
+            let answer = session.messaging.open(mode, answer, request.answer_bytes_max)?;
+            request.check_length(answer.len())?;
             Ok(decode(answer)?)
         })
     }
@@ -231,11 +229,9 @@ pub(crate) mod sealed {
         ) -> Result<A, Error> {
             let request = request?;
             let body = [request.header.as_ref(), request.data.as_ref()].concat();
-            let expected = request.answer_bytes;
-            let answer = exchange_command(transport, frame_size, request.command, &body, *expected.end())?;
-            if !expected.contains(&answer.len()) {
-                return Err(Misbehaviour::WrongLength { expected: *expected.end(), actual: answer.len() }.into());
-            }
+            let bytes_max = request.answer_bytes_max;
+            let answer = exchange_command(transport, frame_size, request.command, &body, bytes_max)?;
+            request.check_length(answer.len())?;
             Ok(decode(answer)?)
         }
     }

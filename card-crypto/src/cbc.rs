@@ -6,6 +6,7 @@ use aes::{
 };
 
 /// CBC in place over whole blocks; `iv` is left at the last ciphertext block.
+#[inline]
 pub(crate) fn cbc_encrypt(cipher: &Aes128, iv: &mut [u8; 16], bytes: &mut [u8]) {
     let (blocks, _) = bytes.as_chunks_mut::<16>();
     for block in blocks {
@@ -18,6 +19,7 @@ pub(crate) fn cbc_encrypt(cipher: &Aes128, iv: &mut [u8; 16], bytes: &mut [u8]) 
 }
 
 /// The inverse of [`cbc_encrypt`].
+#[inline]
 pub(crate) fn cbc_decrypt(cipher: &Aes128, iv: &mut [u8; 16], bytes: &mut [u8]) {
     let (blocks, _) = bytes.as_chunks_mut::<16>();
     for block in blocks {

@@ -14,7 +14,7 @@
 //! Sources: NXP AN0945 "MIFARE DESFire EV1 features and hints"; traces of a real EV1 card among the known answers;
 //! libfreefare's tests of real cards.
 
-use std::{fmt, ops::RangeInclusive};
+use std::fmt;
 
 use aes::{
     Aes128,
@@ -92,9 +92,9 @@ impl SecureMessaging for Ev1 {
         &mut self,
         mode: CommunicationMode,
         answer: Vec<u8>,
-        data_bytes: &RangeInclusive<usize>,
+        data_bytes_max: usize,
     ) -> Result<Vec<u8>, Misbehaviour> {
-        self.0.open(mode, answer, data_bytes)
+        self.0.open(mode, answer, data_bytes_max)
     }
 
     fn answer_bytes_max(mode: CommunicationMode, data_bytes: usize) -> usize {
@@ -113,9 +113,9 @@ impl SecureMessaging for FactoryDes {
         &mut self,
         mode: CommunicationMode,
         answer: Vec<u8>,
-        data_bytes: &RangeInclusive<usize>,
+        data_bytes_max: usize,
     ) -> Result<Vec<u8>, Misbehaviour> {
-        self.0.open(mode, answer, data_bytes)
+        self.0.open(mode, answer, data_bytes_max)
     }
 
     fn answer_bytes_max(mode: CommunicationMode, data_bytes: usize) -> usize {
@@ -172,11 +172,11 @@ impl<C: Cipher> Channel<C> {
         &mut self,
         mode: CommunicationMode,
         mut answer: Vec<u8>,
-        data_bytes: &RangeInclusive<usize>,
+        data_bytes_max: usize,
     ) -> Result<Vec<u8>, Misbehaviour> {
-        if mode == CommunicationMode::Full && *data_bytes.end() > 0 {
+        if mode == CommunicationMode::Full && data_bytes_max > 0 {
             // Zeros pad, so only a length that is known beforehand tells data from padding.
-            let length = *data_bytes.end();
+            let length = data_bytes_max;
             let enciphered_bytes = (length + CHECKSUM_BYTES).next_multiple_of(C::BLOCK_BYTES);
             if answer.len() != enciphered_bytes {
                 return Err(Misbehaviour::WrongMac);

@@ -9,7 +9,7 @@
 //!
 //! Sources: NXP AN12343, tables 23 to 26; NXP AN12196, sections 5.8 and 5.12.
 
-use std::{fmt, ops::RangeInclusive};
+use std::fmt;
 
 use aes::{
     Aes128,
@@ -99,7 +99,9 @@ impl SecureMessaging for Ev2 {
         let mut body = Vec::with_capacity(header.len() + data.len() + 2 * BLOCK_BYTES + MAC_BYTES);
         body.extend_from_slice(header);
         body.extend_from_slice(data);
-        body.extend_from_slice(checksum.as_slice().as_flattened());
+        if let Some(checksum) = checksum {
+            body.extend_from_slice(&checksum);
+        }
         if mode == CommunicationMode::Full && body.len() > header.len() {
             body.push(PADDING_START);
             let enciphered_bytes = (body.len() - header.len()).next_multiple_of(BLOCK_BYTES);
@@ -116,12 +118,7 @@ impl SecureMessaging for Ev2 {
         Ok(body)
     }
 
-    fn open(
-        &mut self,
-        mode: CommunicationMode,
-        mut answer: Vec<u8>,
-        _: &RangeInclusive<usize>,
-    ) -> Result<Vec<u8>, Misbehaviour> {
+    fn open(&mut self, mode: CommunicationMode, mut answer: Vec<u8>, _: usize) -> Result<Vec<u8>, Misbehaviour> {
         if mode == CommunicationMode::Plain {
             return Ok(answer);
         }

@@ -3,8 +3,6 @@
 pub mod ev1;
 pub mod ev2;
 
-use std::ops::RangeInclusive;
-
 pub use self::{
     ev1::{Ev1, FactoryDes},
     ev2::{Ev2, SessionKeys},
@@ -24,9 +22,10 @@ pub trait SecureMessaging: sealed::Sealed {
     /// [`Misuse::CounterExhausted`] when the session has used up its counter.
     fn seal(&mut self, message: &Plaintext<'_>) -> Result<Vec<u8>, Misuse>;
 
-    /// Checks the answer to the last sealed command (the data of status 00), of which `data_bytes` bytes are expected
-    /// once it is opened, and returns what the card said. Of Full answers in EV1 sessions the exact length has to be
-    /// known: it is the upper bound.
+    /// Checks the answer to the last sealed command (the data of status 00) and returns what the card said.
+    ///
+    /// `data_bytes_max` is how many bytes that is at most. In EV1 sessions a Full answer must have exactly so many: its
+    /// padding does not tell where data end.
     ///
     /// # Errors
     /// [`Misbehaviour::WrongMac`] when a MAC is wrong or missing, or checksum or padding are wrong.
@@ -34,7 +33,7 @@ pub trait SecureMessaging: sealed::Sealed {
         &mut self,
         mode: CommunicationMode,
         answer: Vec<u8>,
-        data_bytes: &RangeInclusive<usize>,
+        data_bytes_max: usize,
     ) -> Result<Vec<u8>, Misbehaviour>;
 
     /// Length of an answer at most, as it travels, that says `data_bytes`.

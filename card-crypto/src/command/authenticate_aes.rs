@@ -58,7 +58,7 @@ impl<T: Transport> Card<T, Idle> {
         holder: K,
     ) -> Result<Card<T, Authenticated<Ev1>>, NotAuthenticated<T, K::Error>> {
         match open(&mut self.transport, number, holder) {
-            Ok(messaging) => Ok(self.authenticated(number, messaging)),
+            Ok(messaging) => Ok(self.authenticated(number, Box::new(messaging))),
             Err(error) => Err(NotAuthenticated { card: self, error }),
         }
     }

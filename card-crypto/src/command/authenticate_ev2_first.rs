@@ -68,7 +68,7 @@ impl<T: Transport> Card<T, Idle> {
     ) -> Result<Card<T, Authenticated>, NotAuthenticated<T, K::Error>> {
         match open_ev2_session(&mut self.transport, number, holder) {
             Ok(Opened { keys, transaction_identifier, .. }) => {
-                Ok(self.authenticated(number, Ev2::new(&keys, transaction_identifier, 0)))
+                Ok(self.authenticated(number, Box::new(Ev2::new(&keys, transaction_identifier, 0))))
             }
             Err(error) => Err(NotAuthenticated { card: self, error }),
         }

@@ -31,6 +31,6 @@ impl<T: Transport> Card<T, Idle> {
         let handshake = IsoDes::respond(key, rnd_a, &challenge);
         let proof = begun.answer(handshake.cryptogram())?;
         let session_key = handshake.open(&proof)?;
-        Ok(self.authenticated(number, FactoryDes::new(&session_key)))
+        Ok(self.authenticated(number, Box::new(FactoryDes::new(&session_key))))
     }
 }

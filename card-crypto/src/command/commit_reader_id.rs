@@ -24,7 +24,7 @@ impl<T: Transport> Card<T, Staged<Ev2>> {
     /// # Errors
     /// Any [`Error`]. Nothing of the transaction takes effect then.
     pub fn commit_reader_id(mut self, reader_id: [u8; 16]) -> Result<(Self, [u8; 16]), Error> {
-        let request = Request::new(Command::CommitReaderId, CommunicationMode::Mac, reader_id).answers(16..=16);
+        let request = Request::new(Command::CommitReaderId, CommunicationMode::Mac, reader_id).answers(16);
         let previous = self.run(Ok(request), |answer| exactly(&answer))?;
         Ok((self, previous))
     }

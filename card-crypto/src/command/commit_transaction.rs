@@ -19,8 +19,8 @@ impl<T: Transport, S: AesMessaging> Card<T, Staged<S>> {
     /// [`commit_reader_id`](Card::commit_reader_id) before where that file asks for one; see
     /// [`commit_without_transaction_mac`](Card::commit_without_transaction_mac) for the others.
     pub fn commit(mut self) -> Commit<T, S> {
-        let request = Request::new(Command::CommitTransaction, CommunicationMode::Mac, S::COMMIT_OPTION)
-            .answers(S::COMMIT_BYTES..=S::COMMIT_BYTES);
+        let request =
+            Request::new(Command::CommitTransaction, CommunicationMode::Mac, S::COMMIT_OPTION).answers(S::COMMIT_BYTES);
         match self.run(Ok(request), |answer| S::transaction_mac(&answer)) {
             Ok(transaction_mac) => Commit::Done { card: self.into_authenticated(), transaction_mac },
             Err(why) => Commit::Unknown { why },

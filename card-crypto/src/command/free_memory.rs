@@ -17,7 +17,7 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// # Errors
     /// Any [`Error`]; it ends the session, if there is one.
     pub fn free_memory(&mut self) -> Result<u32, Error> {
-        let request = Request::new(Command::FreeMemory, CommunicationMode::Mac, []).answers(3..=3);
+        let request = Request::new(Command::FreeMemory, CommunicationMode::Mac, []).answers(3);
         self.run(Ok(request), |answer| {
             let [low, middle, high] = exactly(&answer)?;
             Ok(u32::from_le_bytes([low, middle, high, 0]))

@@ -20,7 +20,7 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// Any [`Error`]; it ends the session, if there is one.
     pub fn get_application_ids(&mut self) -> Result<Vec<Aid>, Error> {
         let request = Request::new(Command::GetApplicationIds, CommunicationMode::Mac, []);
-        self.run(Ok(request.answers(0..=3 * APPLICATIONS_MAX)), |answer| {
+        self.run(Ok(request.answers_between(0, 3 * APPLICATIONS_MAX)), |answer| {
             let (aids, rest) = answer.as_chunks::<3>();
             if !rest.is_empty() {
                 return Err(Misbehaviour::WrongLength { expected: 3 * aids.len(), actual: answer.len() });

@@ -19,7 +19,7 @@ impl<T: Transport, S: SecureMessaging> Card<T, Authenticated<S>> {
     pub fn get_card_uid(&mut self) -> Result<[u8; 7], Error> {
         let request = Request::new(Command::GetCardUid, CommunicationMode::Mac, [])
             .answer_mode(CommunicationMode::Full)
-            .answers(7..=7);
+            .answers(7);
         self.run(Ok(request), |answer| exactly(&answer))
     }
 }

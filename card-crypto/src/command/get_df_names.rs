@@ -30,11 +30,10 @@ impl<T: Transport> Card<T, Idle> {
     /// # Errors
     /// Any [`Error`] except misuse.
     pub fn get_df_names(&mut self) -> Result<Vec<DfName>, Error> {
-        let mut apdu = Vec::with_capacity(6);
-        wrap(&mut apdu, Command::GetDfNames, &[]);
-        let mut names = Vec::new();
+        let (mut next, mut names) = (Command::GetDfNames, Vec::new());
         loop {
-            let frame = exchange_frame(&mut self.transport, Command::GetDfNames, &apdu)?;
+            let apdu = &mut [0; _];
+            let frame = exchange_frame(&mut self.transport, Command::GetDfNames, wrap(apdu, next, &[]))?;
             match frame.data.as_slice() {
                 [] if !frame.more => return Ok(names),
                 &[a, b, c, low, high, ref name @ ..] if name.len() <= 16 && names.len() < APPLICATIONS_MAX => {
@@ -46,7 +45,7 @@ impl<T: Transport> Card<T, Idle> {
             if !frame.more {
                 return Ok(names);
             }
-            wrap(&mut apdu, Command::AdditionalFrame, &[]);
+            next = Command::AdditionalFrame;
         }
     }
 }

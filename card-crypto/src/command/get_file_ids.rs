@@ -18,7 +18,7 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// # Errors
     /// Any [`Error`]; it ends the session, if there is one.
     pub fn get_file_ids(&mut self) -> Result<Vec<FileNumber>, Error> {
-        let request = Request::new(Command::GetFileIds, CommunicationMode::Mac, []).answers(0..=FILES_MAX);
+        let request = Request::new(Command::GetFileIds, CommunicationMode::Mac, []).answers_between(0, FILES_MAX);
         self.run(Ok(request), |answer| {
             let number = |&number| FileNumber::new(number).ok_or(Misbehaviour::Unintelligible { what: "file number" });
             answer.iter().map(number).collect()

@@ -21,6 +21,6 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// [`Error`]; it ends the session, if there is one.
     pub fn get_file_settings(&mut self, file: FileNumber) -> Result<FileSettings, Error> {
         let request = Request::new(Command::GetFileSettings, CommunicationMode::Mac, [file.get()]);
-        self.run(Ok(request.answers(4..=ANSWER_BYTES_MAX)), |answer| FileSettings::decode(&answer))
+        self.run(Ok(request.answers_between(4, ANSWER_BYTES_MAX)), |answer| FileSettings::decode(&answer))
     }
 }

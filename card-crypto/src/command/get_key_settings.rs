@@ -21,6 +21,6 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// and any other [`Error`]; it ends the session, if there is one.
     pub fn get_key_settings(&mut self) -> Result<KeyTable, Error> {
         let request = Request::new(Command::GetKeySettings, CommunicationMode::Mac, []);
-        self.run(Ok(request.answers(2..=ANSWER_BYTES_MAX)), |answer| KeyTable::decode(&answer))
+        self.run(Ok(request.answers_between(2, ANSWER_BYTES_MAX)), |answer| KeyTable::decode(&answer))
     }
 }

@@ -23,7 +23,7 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// session, if there is one.
     pub fn get_key_version(&mut self, number: KeyNumber) -> Result<u8, Error> {
         let request = Request::new(Command::GetKeyVersion, CommunicationMode::Mac, [number.get()]);
-        self.run(Ok(request.answers(1..=1)), version)
+        self.run(Ok(request.answers(1)), version)
     }
 }
 
@@ -35,7 +35,7 @@ impl<T: Transport> Card<T, Authenticated<Ev2>> {
     pub fn get_key_version_of_set(&mut self, set: KeySetNumber, number: KeyNumber) -> Result<u8, Error> {
         let header = [number.get() | OF_KEY_SET, set.get()];
         let request = Request::new(Command::GetKeyVersion, CommunicationMode::Mac, header);
-        self.run(Ok(request.answers(1..=1)), version)
+        self.run(Ok(request.answers(1)), version)
     }
 }
 

@@ -32,7 +32,7 @@ impl<T: Transport> Card<T, Idle> {
 }
 
 fn request(file: FileNumber, mode: CommunicationMode) -> Request<[u8; 1], [u8; 0]> {
-    Request::new(Command::GetValue, mode, [file.get()]).answers(4..=4)
+    Request::new(Command::GetValue, mode, [file.get()]).answers(4)
 }
 
 fn decode(answer: Vec<u8>) -> Result<i32, Misbehaviour> {

@@ -57,7 +57,7 @@ impl<T: Transport, C: Conversation> Card<T, C> {
     /// Any [`Error`]; it ends the session, if there is one.
     pub fn get_version(&mut self) -> Result<Version, Error> {
         let request = Request::new(Command::GetVersion, CommunicationMode::Mac, []);
-        self.run(Ok(request.answers(ANSWER_BYTES..=ANSWER_BYTES)), |answer| decode(&answer))
+        self.run(Ok(request.answers(ANSWER_BYTES)), |answer| decode(&answer))
     }
 }
 

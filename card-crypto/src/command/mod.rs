@@ -226,6 +226,7 @@ impl Command {
 }
 
 /// For commands that answer with a status and no data.
+#[inline]
 fn nothing(answer: Vec<u8>) -> Result<(), Misbehaviour> {
     exactly::<0>(&answer).map(|[]| ())
 }
@@ -236,27 +237,25 @@ fn begin<'a, T: Transport, const N: usize>(
     command: Command,
     body: &[u8],
 ) -> Result<([u8; N], Handshake<'a, T>), Error> {
-    let mut apdu = Vec::with_capacity(48);
-    wrap(&mut apdu, command, body);
-    let challenge = exchange_frame(transport, command, &apdu)?;
+    let challenge = exchange_frame(transport, command, wrap(&mut [0; _], command, body))?;
     if !challenge.more {
         return Err(Misbehaviour::UnexpectedFrame.into());
     }
-    Ok((exactly(&challenge.data)?, Handshake { transport, command, apdu }))
+    Ok((exactly(&challenge.data)?, Handshake { transport, command }))
 }
 
 /// A handshake after its first exchange.
 struct Handshake<'a, T> {
     transport: &'a mut T,
     command: Command,
-    apdu: Vec<u8>,
 }
 
 impl<T: Transport> Handshake<'_, T> {
     /// Sends our cryptogram and returns the card's last message.
-    fn answer<const N: usize>(mut self, cryptogram: &[u8]) -> Result<[u8; N], Error> {
-        wrap(&mut self.apdu, Command::AdditionalFrame, cryptogram);
-        let proof = exchange_frame(self.transport, self.command, &self.apdu)?;
+    fn answer<const N: usize>(self, cryptogram: &[u8]) -> Result<[u8; N], Error> {
+        let mut buffer = [0; _];
+        let apdu = wrap(&mut buffer, Command::AdditionalFrame, cryptogram);
+        let proof = exchange_frame(self.transport, self.command, apdu)?;
         if proof.more {
             return Err(Misbehaviour::UnexpectedFrame.into());
         }

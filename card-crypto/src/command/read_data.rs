@@ -41,6 +41,7 @@ impl<T: Transport> Card<T, Idle> {
 }
 
 /// A length of 0 would mean "to the end of the file", whose answer could have any length; it is refused.
+#[inline]
 fn request(
     file: FileNumber,
     mode: CommunicationMode,
@@ -50,5 +51,5 @@ fn request(
     within("length", length, 1, THREE_BYTES_MAX)?;
     let header = file_header(file, three_bytes("offset", offset)?, three_bytes("length", length)?);
     let bytes = length as usize;
-    Ok(Request::new(Command::ReadData, mode, header).answers(bytes..=bytes))
+    Ok(Request::new(Command::ReadData, mode, header).answers(bytes))
 }

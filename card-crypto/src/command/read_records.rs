@@ -52,6 +52,7 @@ impl<T: Transport> Card<T, Idle> {
 }
 
 /// A count of 0 would mean "all", whose answer could have any length; it is refused.
+#[inline]
 fn request(
     file: FileNumber,
     mode: CommunicationMode,
@@ -62,5 +63,5 @@ fn request(
     within("length of all records", length, 1, THREE_BYTES_MAX)?;
     let header = file_header(file, three_bytes("record number", first)?, three_bytes("record count", count)?);
     let bytes = length as usize;
-    Ok(Request::new(Command::ReadRecords, mode, header).answers(bytes..=bytes))
+    Ok(Request::new(Command::ReadRecords, mode, header).answers(bytes))
 }

@@ -1,6 +1,6 @@
 //! Cards made of prepared answers: the handshake is a published one, so what follows can be computed beforehand.
 
-use std::{collections::VecDeque, ops::RangeInclusive};
+use std::collections::VecDeque;
 
 use aes::{
     Aes128Enc,
@@ -13,9 +13,6 @@ use card_crypto::{
 use cmac::{Cmac, Mac};
 
 use crate::vectors::{self, Vector};
-
-/// EV2 answers say themselves how long they are.
-pub(crate) const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 
 /// A card that gives prepared answers, whatever it is asked, and then falls silent.
 pub(crate) struct ScriptedCard {
