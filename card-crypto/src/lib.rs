@@ -1,9 +1,10 @@
 //! MIFARE DESFire from the reader's side: framing, authentication, secure messaging, commands, key diversification and
 //! the Transaction MAC.
 //!
-//! It speaks AuthenticateEV2First and EV2 secure messaging in the modes Plain, MAC and Full, over native commands
-//! wrapped in ISO 7816-4 APDUs. It does no I/O, reads no clock and draws no random number: whoever implements
-//! [`Transport`] brings the reader, and the caller passes the challenge in.
+//! It speaks EV1 and EV2 secure messaging under AES in the modes Plain, MAC and Full, over native commands wrapped in ISO
+//! 7816-4 APDUs, and as much DES as takes a blank card to AES. It does no I/O, reads no clock and draws no random number:
+//! whoever implements [`Transport`] brings the reader, and the caller passes the challenge in. The README has the table of
+//! commands with their sources, and examples of EV1 cards and blank ones.
 //!
 //! ```
 //! use card_crypto::{
@@ -33,14 +34,16 @@
 //!
 //! - A status other than 00 carries no MAC. It ends the session and proves nothing.
 //! - In the modes MAC and Full no data is returned whose MAC did not verify. In Plain whoever stands between reader
-//!   and card can change both ways.
+//!   and card can change both ways, except in EV1 sessions, whose every answer has a MAC.
 //! - A commit whose answer did not verify, for whatever reason, is [`Commit::Unknown`].
 //!
 //! # Map
 //!
-//! [`transport`] is the seam to a reader; [`apdu`] frames and chains; [`auth`] and [`channel`] are the handshake and
-//! secure messaging as arithmetic on bytes; [`command`] has one file per command; [`card`] puts them together;
-//! [`diversification`] and [`transaction_mac`] serve back offices too, which have no card at hand.
+//! [`transport`] is the seam to a reader, [`KeyHolder`] the one to where keys are kept; [`apdu`] frames and chains;
+//! [`auth`] and [`channel`] are the handshakes and secure messaging as arithmetic on bytes; [`card`] is what may be done
+//! next, and [`command`] has one file for each thing that can be; [`settings`] and [`file_settings`] are how applications
+//! and files are made. [`diversification`], [`transaction_mac`], [`originality`] and [`delegation`] serve back offices too,
+//! which have no card at hand.
 
 #![forbid(unsafe_code)]
 
@@ -80,3 +83,8 @@ pub use settings::{ApplicationSettings, ChangeKeyRight, IsoName, KeyKind, KeySet
 pub use status::Status;
 pub use transaction_mac::{TransactionMac, TransactionMacInput};
 pub use transport::{Lost, Transport};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
