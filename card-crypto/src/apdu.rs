@@ -25,14 +25,15 @@ pub const STATUS_CLASS: u8 = 0x91;
 
 /// The longest frame of a card: one ISO 14443-4 block.
 ///
-/// It decides into how many frames a command is cut. How an answer is cut is the card's affair.
+/// It decides into how many frames a command is cut. How an answer is cut is the card's affair. A card's ATS states it
+/// (FSCI); some EV3 cards take no more than 64 bytes, which every card takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameSize {
-    /// DESFire EV1, and what every later card also understands.
+    /// DESFire EV1, and what every later card also takes.
     Bytes64,
-    /// DESFire EV2.
+    /// What most DESFire EV2 take.
     Bytes128,
-    /// DESFire EV3.
+    /// What most DESFire EV3 take.
     Bytes256,
 }
 

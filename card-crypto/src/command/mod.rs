@@ -60,7 +60,7 @@ mod write_record;
 
 pub use authenticate_ev2_first::NotAuthenticated;
 pub use get_df_names::DfName;
-pub use get_version::{Component, Version};
+pub use get_version::{Component, Generation, Version};
 pub use proximity_check::ProximityCheck;
 pub use read_records::RecordRange;
 pub use set_configuration::Configuration;

@@ -1,7 +1,8 @@
 //! What goes over the air, and what may not come back.
 
 use card_crypto::{
-    Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, Idle, Lost, Misbehaviour, RecordRange, Status,
+    Aid, Card, CommunicationMode, Error, FileNumber, FrameSize, Generation, Idle, Lost, Misbehaviour, RecordRange,
+    Status, Version,
 };
 
 use crate::scripted::{Peer, ScriptedCard, ok, seal, with_status};
@@ -79,6 +80,12 @@ fn get_version_reads_three_frames() {
     assert_eq!(version.uid, [0x04, 0x78, 0x2E, 0x21, 0x80, 0x1D, 0x80]);
     assert_eq!((version.batch, version.production_week, version.production_year), ([1, 2, 3, 4, 5], 0x34, 0x25));
 
+    assert_eq!((version.generation(), version.configured_for), (Some(Generation::Ev2), None));
+    let mut longer = frames.clone();
+    longer[2].splice(14..14, [0x5A]);
+    let longer = Card::new(ScriptedCard::new(longer), FrameSize::Bytes64).get_version().unwrap();
+    assert_eq!(longer, Version { configured_for: Some(0x5A), ..version });
+
     let peer = Peer::example();
     let data: Vec<u8> = frames.iter().flat_map(|frame| &frame[..frame.len() - 2]).copied().collect();
     let [first, second, _] = frames;
@@ -116,7 +123,7 @@ fn a_card_cannot_chain_for_ever() {
     }
     let version = |frame| Card::new(Endless(frame), FrameSize::Bytes64).get_version();
     assert_eq!(version(with_status(vec![], 0xAF)), Err(Misbehaviour::UnexpectedFrame.into()));
-    let too_long = Misbehaviour::WrongLength { expected: 28, actual: 29 };
+    let too_long = Misbehaviour::WrongLength { expected: 29, actual: 30 };
     assert_eq!(version(with_status(vec![0], 0xAF)), Err(too_long.into()));
 }
 
