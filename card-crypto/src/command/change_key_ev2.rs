@@ -1,8 +1,11 @@
 //! ChangeKeyEV2 (C6): replaces one key of any key set; as ChangeKey, with the set's number before the key's.
 //!
 //! A key of another set than the active one is always masked by the key that is there, also where it has the number of
-//! the key in use: it is another key. Source: NXP AN12196, section 5.16, for the cryptogram; proxmark3 and the published
-//! NXP reader library headers for the header.
+//! the key in use: it is another key. Source: NXP AN12196, section 5.16, for the cryptogram; proxmark3, liblogicalaccess and
+//! the published NXP reader library headers for the rest.
+//!
+//! What a set holds that has just been initialised, public sources tell differently: sixteen zeros (liblogicalaccess), or
+//! the active set's key of the same number (a demonstration by another client). The caller says it; try one card first.
 
 use crate::{
     card::{Authenticated, Card},
@@ -17,8 +20,7 @@ use crate::{
 };
 
 impl<T: Transport> Card<T, Authenticated<Ev2>> {
-    /// Replaces a key of a key set (ChangeKeyEV2). In a set that has just been
-    /// [initialised](Card::initialize_key_set), `old` is sixteen zeros.
+    /// Replaces a key of a key set (ChangeKeyEV2).
     ///
     /// # Errors
     /// [`Misuse::KeyInUse`] for the key that opened the session;

@@ -135,6 +135,10 @@ proptest! {
             prop_assert_eq!(learned, learned_before(changed));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn arbitrary_answers_in_clear_never_panic(answers in prop::collection::vec(any_answer(), 0..6)) {
@@ -146,10 +150,6 @@ proptest! {
         prop_assert!(idle().authenticate_aes(KeyNumber::MASTER, &Key::new([3; 16]), [5; 16]).is_err());
         prop_assert!(idle().authenticate_iso(&DesKey::FACTORY, [5; 8]).is_err());
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// The answer that ends a session is the only one without MAC, and its success promises nothing.
     #[test]

@@ -365,6 +365,34 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Kinds that exist and one that does not, of any length: understood or refused, and nothing of them lost.
+    #[test]
+    fn arbitrary_file_settings_are_understood_or_refused(kind in 0_u8..7, rest in prop::collection::vec(any::<u8>(), 0..70)) {
+        let answer = [&[kind], rest.as_slice()].concat();
+        let mut card = Card::new(ScriptedCard::new([ok(answer)]), FrameSize::Bytes64);
+        let Ok(settings) = card.get_file_settings(FILE) else { return Ok(()) };
+        let of_kind = match settings.kind {
+            FileKind::StandardData { .. } | FileKind::BackupData { .. } => 3,
+            FileKind::Value { .. } => 13,
+            FileKind::LinearRecord(_) | FileKind::CyclicRecord(_) => 9,
+            FileKind::TransactionMac { counter_limit: None, .. } => 2,
+            FileKind::TransactionMac { counter_limit: Some(_), .. } => 6,
+        };
+        prop_assert_eq!(3 + of_kind + settings.other.len(), rest.len());
+        prop_assert!(rest.len() < 64);
+    }
+
+    #[test]
+    fn arbitrary_key_settings_are_understood_or_refused(answer in prop::collection::vec(any::<u8>(), 0..30)) {
+        let mut card = Card::new(ScriptedCard::new([ok(answer.clone())]), FrameSize::Bytes64);
+        match card.get_key_settings() {
+            Ok(table) => prop_assert_eq!(table.other.len() + 2, answer.len()),
+            Err(_) => prop_assert!(!(2..=22).contains(&answer.len()) || answer[1] >> 6 == 0b11),
+        }
+    }
+}
+
 /// Selecting another application leaves the session on both sides.
 #[test]
 fn a_session_ends_with_a_selection() {
