@@ -38,7 +38,8 @@ impl Exchange {
         match self.command[..] {
             [0x90, code, ..] => instruction::name(code),
             [0x00, 0xA4, ..] => "SELECT",
-            _ => "unknown",
+            [code, ..] => instruction::name(code),
+            [] => "unknown",
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::Spanned;
 
 use crate::{
-    application::Application,
+    application::{Application, KeySets},
     crypto::diversify_aes128,
     file::{BackupData, Content, File, Records, TransactionMac, Value},
     framing::FrameSize,
@@ -101,6 +101,8 @@ struct CardFile {
     layout: Option<String>,
     /// The identifier of an application without files, instead of a layout.
     foreign_application: Option<Spanned<String>>,
+    /// KS1 of the application and of the card, instead of the layout's.
+    key_settings: Option<u8>,
     /// Keys that are on the card instead of the diversified ones.
     #[serde(default)]
     keys: BTreeMap<String, Spanned<String>>,
@@ -302,13 +304,14 @@ impl Issue<'_> {
     /// The card as its issuer hands it out: its own key is his, and only under that one it takes or loses applications.
     fn memory(&self) -> Result<Memory, FixtureError> {
         const CARD_LEVEL: [u8; 3] = [0; 3];
-        const NEEDS_MASTER_KEY: u8 = 0x09;
+        /// As a desk leaves it: everything needs the master key, which may change that and itself.
+        const CLOSED: u8 = 0x09;
         let memory = Memory::with_applications(vec![self.application()?]);
         if self.keys.card_master.is_none() {
             return Ok(memory);
         }
         let master_key = CardKey::aes(self.key("card_master", 0, CARD_LEVEL)?, 0);
-        Ok(Memory { master_key, key_settings: NEEDS_MASTER_KEY, ..memory })
+        Ok(Memory { master_key, key_settings: self.file.key_settings.unwrap_or(CLOSED), ..memory })
     }
 
     fn application(&self) -> Result<Application, FixtureError> {
@@ -332,7 +335,18 @@ impl Issue<'_> {
         if file.chip.generation() != Generation::Ev1 {
             files.push(file_of(&layout.transaction_mac_file, transaction_mac));
         }
-        Ok(Application { key_settings: layout.key_settings, ..Application::new(aid, keys?, files) })
+        let key_settings = file.key_settings.unwrap_or(layout.key_settings);
+        Ok(Application { key_settings, key_sets: self.key_sets()?, ..Application::new(aid, keys?, files) })
+    }
+
+    fn key_sets(&self) -> Result<Option<KeySets>, FixtureError> {
+        const AES_KEY_LENGTH: u8 = 16;
+        if self.layout.key_sets == 1 || self.file.chip.generation() == Generation::Ev1 {
+            return Ok(None);
+        }
+        KeySets::new([0, self.layout.key_sets, AES_KEY_LENGTH, self.layout.roll_key])
+            .map(Some)
+            .map_err(|_| self.source.invalid(None, "the layout's `key_sets` is neither 1 nor 2 to 16".to_owned()))
     }
 
     /// The key of this name: the card's own, or the one that the card file puts in its place.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::status::Status;
+use crate::{instruction, status::Status};
 
 /// The longest frame that a card takes and sends, with its protocol bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub(crate) struct Command<'a> {
 pub(crate) enum Unwrappable {
     /// The class byte is 00: a command of ISO/IEC 7816-4.
     Iso7816,
+    /// The first byte is a native command, not wrapped at all.
+    Native,
     /// The class byte is another: answered with 6E00.
     Class,
     /// The lengths do not add up.
@@ -75,6 +77,7 @@ pub(crate) fn unwrap(apdu: &[u8]) -> Result<Command<'_>, Unwrappable> {
         [0x90, _, _, _, ..] => return Err(Unwrappable::Parameter),
         [0x90, ..] | [] => return Err(Unwrappable::Length),
         [0x00, ..] => return Err(Unwrappable::Iso7816),
+        [instruction, ..] if instruction::is_name(*instruction) => return Err(Unwrappable::Native),
         _ => return Err(Unwrappable::Class),
     };
     let (data, expected_length) = match rest {

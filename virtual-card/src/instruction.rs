@@ -133,6 +133,11 @@ pub(crate) fn name(instruction: u8) -> &'static str {
     known.map_or("unknown", |(_, name, _)| name)
 }
 
+/// Whether some chip knows this command.
+pub(crate) fn is_name(instruction: u8) -> bool {
+    is_known(instruction, Generation::Ev3)
+}
+
 /// Whether a chip of this generation knows the command: EV1 has no EV2 authentication, no Transaction MAC, no key sets,
 /// no UpdateRecord, no proximity check and no chaining of ISO/IEC 14443-4.
 pub(crate) fn is_known(instruction: u8, generation: Generation) -> bool {

@@ -22,9 +22,15 @@ pub struct Layout {
     pub(crate) system: String,
     /// Names of the application's keys, numbered from 0 in this order.
     pub(crate) keys: Vec<String>,
-    /// KS1 of the application: 0B lets its master key change everything and anybody list the files.
+    /// KS1 of the application. Unless it is given, 0B: the master key may change everything, and anybody list the files.
     #[serde(default = "key_settings")]
     pub(crate) key_settings: u8,
+    /// How many key sets it has, the active one included: 1, or 2 to 16 on EV2 and EV3. An EV1 has one.
+    #[serde(default = "one_key_set")]
+    pub(crate) key_sets: u8,
+    /// The key that may roll them.
+    #[serde(default)]
+    pub(crate) roll_key: u8,
     /// The number that stands for the Transaction MAC key in its diversification input.
     pub(crate) transaction_mac_key_number: u8,
     /// The backup data file of the issuer.
@@ -43,6 +49,10 @@ pub struct Layout {
 
 const fn key_settings() -> u8 {
     0x0B
+}
+
+const fn one_key_set() -> u8 {
+    1
 }
 
 /// Number, mode and rights of a file.

@@ -244,7 +244,9 @@ impl Picc {
         self.power_off();
     }
 
-    /// Answers one command APDU; the answer is never shorter than the two status bytes.
+    /// Answers one command: an APDU of class 90 that wraps a native command, one of ISO/IEC 7816-4, or a native command as
+    /// it is. The answer to an APDU is never shorter than the two status bytes, that to a native command never than its
+    /// one.
     ///
     /// Any error status discards everything pending and ends an EV1 or EV2 session.
     pub fn handle(&mut self, apdu: &[u8]) -> Vec<u8> {
@@ -254,6 +256,7 @@ impl Picc {
         }
         let outcome = match unwrap(apdu) {
             Ok(command) => self.process(&command),
+            Err(Unwrappable::Native) => return self.handle_native(apdu),
             Err(Unwrappable::Length) => Err(Status::Length),
             Err(Unwrappable::Parameter) => Err(Status::Parameter),
             Err(Unwrappable::Iso7816) => return self.handle_iso7816(apdu),
@@ -268,6 +271,21 @@ impl Picc {
             Err(status) => {
                 self.fail();
                 wrap(vec![], status)
+            }
+        }
+    }
+
+    /// A native command that is not wrapped: the answer is status, then data.
+    fn handle_native(&mut self, command: &[u8]) -> Vec<u8> {
+        let outcome = match *command {
+            [instruction, ref data @ ..] => self.process(&Command { instruction, data }),
+            [] => Err(Status::Length),
+        };
+        match outcome {
+            Ok((data, status)) => [&[status.byte()], &data[..]].concat(),
+            Err(status) => {
+                self.fail();
+                vec![status.byte()]
             }
         }
     }

@@ -1,7 +1,8 @@
 //! A card laid on a virtual reader: the card's side of vsmartcard's vpcd protocol.
 //!
-//! Each message is a length (two bytes, most significant first) and that many bytes. One byte is a control message,
-//! of which only "send the ATR" is answered; everything else is an APDU and is always answered, with two bytes or more.
+//! Each message is a length (two bytes, most significant first) and that many bytes. Five single bytes are control
+//! messages, of which only "send the ATR" is answered; everything else is a command and is always answered. Another
+//! byte alone is a native DESFire command, which some clients send unwrapped.
 //! Source: the vpcd driver of vsmartcard 3.3, as packaged by Debian.
 
 use std::{
@@ -115,7 +116,7 @@ impl Connection {
                 [] => {}
                 [0x00..=0x02] => card.power_cycle(),
                 [0x04] => self.write_message(&card.card().answer_to_reset())?,
-                [_] => {}
+                [0x03] => {}
                 _ => {
                     let Some(answer) = self.exchange(&message, card, on_event) else { return Ok(()) };
                     self.write_message(&answer)?;

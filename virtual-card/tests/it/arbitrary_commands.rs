@@ -30,7 +30,11 @@ proptest! {
         let mut field = CardInField::new(card("adult"));
         for apdu in apdus {
             match field.step(&apdu) {
-                Step::Answered(answer) => prop_assert!(answer.len() >= 2),
+                Step::Answered(answer) => {
+                    // An unwrapped native command is answered with a status of one byte.
+                    let shortest = if matches!(apdu.first(), Some(0x00 | 0x90 | 0xFF)) { 2 } else { 1 };
+                    prop_assert!(answer.len() >= shortest);
+                }
                 Step::Held(_) | Step::Lost => prop_assert!(false, "nothing holds or loses the card here"),
             }
         }

@@ -3,8 +3,8 @@
 use virtual_card::{CardInField, Fixture, field::Step, framing::FrameSize};
 
 use crate::raw_reader::{
-    AID, INSPECT, ISSUER, LOAD, MOMENT, PURSE, RECORD, RawReader, Refusal, VALIDATE, card, counting, fixture, fixtures,
-    keys, wrap,
+    AID, INSPECT, ISSUER, LOAD, MASTER, MOMENT, PURSE, RECORD, RawReader, Refusal, VALIDATE, card, counting, fixture,
+    fixtures, keys, wrap,
 };
 
 const LENGTH: u8 = 0x7E;
@@ -200,7 +200,7 @@ fn a_frame_has_a_limit() {
 
 #[test]
 fn what_the_card_tells_about_its_files() {
-    let mut reader = RawReader::authenticated("adult", INSPECT);
+    let mut reader = RawReader::authenticated("adult", MASTER);
     assert_eq!(reader.maced(0x6F, &[]), Ok(vec![ISSUER, PURSE, RECORD, 0x0F]));
     let settings = [
         (ISSUER, "010130 2F 400000"),

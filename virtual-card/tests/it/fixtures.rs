@@ -21,6 +21,7 @@ fn every_card_has_its_content() {
         cards.iter().map(|fixture| (fixture.name(), fixture.purse(&fixture.card(counting())))).collect();
     let expected = [
         ("adult-ev1", Some(50_000)),
+        ("adult-listed", Some(50_000)),
         ("adult", Some(50_000)),
         ("blank-ev1", None),
         ("blank-ev2", None),

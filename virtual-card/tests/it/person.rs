@@ -96,7 +96,7 @@ fn faults_and_the_state_of_a_card() {
     assert_eq!((&state["purse"], &state["transaction_counter"]), (&json!(50_000), &json!(0)));
     assert_eq!(state["record"]["balance_after"], 50_000);
     person.says("list");
-    for _ in 0..17 {
+    for _ in 0..18 {
         assert_eq!(person.event()["event"], "card");
     }
     person.ends();

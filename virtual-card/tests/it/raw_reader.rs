@@ -13,6 +13,7 @@ use cmac::{Cmac, Mac};
 use virtual_card::{CardInField, Fixture, Moment, Picc, Random, TestKeys, diversify_aes128};
 
 pub(crate) const AID: [u8; 3] = [0x01, 0x4E, 0x48];
+pub(crate) const MASTER: u8 = 0;
 pub(crate) const INSPECT: u8 = 1;
 pub(crate) const VALIDATE: u8 = 2;
 pub(crate) const LOAD: u8 = 3;

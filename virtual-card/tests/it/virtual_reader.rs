@@ -68,14 +68,14 @@ const SELECTED: &[u8] = &[0x91, 0x00];
 
 #[test]
 fn control_messages_and_commands() {
-    let (holder, mut reader, events) = present(CardInField::new(card("adult")));
+    let (holder, mut reader, events) = present(CardInField::new(card("adult-listed")));
     assert_eq!(reader.exchange(&[0x04]).as_deref(), Some(&ATR[..]), "the ATR is given even before power");
     reader.send(&[0x01]);
     assert_eq!(reader.exchange(&[0x04]).as_deref(), Some(&ATR[..]));
-    let uid = [&fixture("adult").identity().uid[..], &[0x90, 0x00]].concat();
+    let uid = [&fixture("adult-listed").identity().uid[..], &[0x90, 0x00]].concat();
     assert_eq!(reader.exchange(&[0xFF, 0xCA, 0x00, 0x00, 0x00]), Some(uid));
     assert_eq!(reader.exchange(&wrap(0x5A, &AID)).as_deref(), Some(SELECTED));
-    assert_eq!(reader.exchange(&wrap(0x6F, &[])), Some(vec![1, 2, 3, 0x0F, 0x91, 0x00]));
+    assert_eq!(reader.exchange(&wrap(0x6F, &[])), Some(vec![1, 2, 3, 0x91, 0x00]));
     for control in [0x00, 0x02] {
         reader.send(&[control]);
         assert_eq!(reader.exchange(&wrap(0x6F, &[])), Some(vec![0x91, 0x9D]), "the selection went with the power");
