@@ -1,8 +1,11 @@
 //! A card in a reader's field: what travels, and what can go wrong on the way.
 
+use std::time::Duration;
+
 use card_crypto::{Lost, Transport};
 
 use crate::{
+    chip_times::chip_time,
     instruction,
     picc::{Activation, Picc},
 };
@@ -14,6 +17,10 @@ pub enum Fault {
     LoseBefore(u32),
     /// The field is lost after the card acted on this command, with its answer.
     LoseAfter(u32),
+    /// The field is lost within this command, of which so many bytes arrive: the card never acts on it.
+    LoseInCommand(u32, usize),
+    /// The field is lost within the answer: the card has acted, and so many bytes of its answer arrive.
+    LoseInAnswer(u32, usize),
     /// The card acts and the answer is held back: until it is released, or for ever to an in-process reader.
     Hold(u32),
 }
@@ -27,7 +34,7 @@ pub struct Exchange {
     pub number: u32,
     /// The command APDU.
     pub command: Vec<u8>,
-    /// The answer as it travelled; none where the field was lost.
+    /// The answer as it travelled, cut off where the field was lost within it; none where it was lost before.
     pub answer: Option<Vec<u8>>,
 }
 
@@ -60,6 +67,8 @@ pub enum Step {
     Answered(Vec<u8>),
     /// The card has acted; this answer waits until it is released.
     Held(Vec<u8>),
+    /// The field was lost within this answer, of which so many bytes arrived.
+    Torn(Vec<u8>, usize),
     /// The field is gone.
     Lost,
 }
@@ -74,6 +83,7 @@ pub struct CardInField {
     mutation: Option<Mutation>,
     transcript: Vec<Exchange>,
     is_lost: bool,
+    has_chip_times: bool,
 }
 
 impl CardInField {
@@ -81,7 +91,7 @@ impl CardInField {
     #[must_use]
     pub fn new(mut picc: Picc) -> Self {
         picc.power_off();
-        Self { picc, fault: None, mutation: None, transcript: vec![], is_lost: false }
+        Self { picc, fault: None, mutation: None, transcript: vec![], is_lost: false, has_chip_times: false }
     }
 
     /// Adds something that goes wrong.
@@ -96,6 +106,23 @@ impl CardInField {
         Self { mutation: Some(mutation), ..self }
     }
 
+    /// Lets the card take the time that a chip takes; whoever carries its answers waits for it.
+    #[must_use]
+    pub fn with_chip_times(self) -> Self {
+        Self { has_chip_times: true, ..self }
+    }
+
+    /// How long the card takes over the last exchange; nothing without [`with_chip_times`](Self::with_chip_times). Nobody
+    /// waits here.
+    #[must_use]
+    pub fn chip_time(&self) -> Duration {
+        let mut newest = self.transcript.iter().rev().map(|exchange| exchange.command.as_slice());
+        match newest.next() {
+            Some(command) if self.has_chip_times => chip_time(command, newest.next()),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Carries one command to the card, or answers it as a reader does.
     pub fn step(&mut self, command: &[u8]) -> Step {
         if self.is_lost || self.picc.activation() == Activation::Clash {
@@ -105,12 +132,21 @@ impl CardInField {
             return Step::Answered(self.reader_front_end(command));
         }
         let number = self.next_number();
-        if self.fault == Some(Fault::LoseBefore(number)) {
-            return self.lose(number, command);
+        match self.fault {
+            Some(Fault::LoseBefore(at)) if at == number => return self.lose(number, command, None),
+            Some(Fault::LoseInCommand(at, arrived)) if at == number => {
+                return self.lose(number, &command[..arrived.min(command.len())], None);
+            }
+            _ => {}
         }
         let mut answer = self.picc.handle(command);
-        if self.fault == Some(Fault::LoseAfter(number)) {
-            return self.lose(number, command);
+        match self.fault {
+            Some(Fault::LoseAfter(at)) if at == number => return self.lose(number, command, None),
+            Some(Fault::LoseInAnswer(at, arrived)) if at == number && arrived < answer.len() => {
+                self.lose(number, command, (arrived > 0).then(|| answer[..arrived].to_vec()));
+                return if arrived == 0 { Step::Lost } else { Step::Torn(answer, arrived) };
+            }
+            _ => {}
         }
         if let Some(mutation) = &mut self.mutation {
             answer = mutation(number, answer);
@@ -159,8 +195,8 @@ impl CardInField {
         self.transcript.last().map_or(1, |exchange| exchange.number + 1)
     }
 
-    fn lose(&mut self, number: u32, command: &[u8]) -> Step {
-        self.transcript.push(Exchange { number, command: command.to_vec(), answer: None });
+    fn lose(&mut self, number: u32, command: &[u8], answer: Option<Vec<u8>>) -> Step {
+        self.transcript.push(Exchange { number, command: command.to_vec(), answer });
         self.picc.power_off();
         self.is_lost = true;
         Step::Lost
@@ -182,6 +218,11 @@ impl Transport for CardInField {
     fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, Lost> {
         match self.step(command) {
             Step::Answered(answer) => Ok(answer),
+            // What a reader hands on of an answer that broke off.
+            Step::Torn(mut answer, arrived) => {
+                answer.truncate(arrived);
+                Ok(answer)
+            }
             Step::Held(_) => Err(Lost::Silent),
             Step::Lost => Err(Lost::Card),
         }

@@ -26,6 +26,7 @@
 pub mod application;
 mod applications;
 mod authentication;
+mod chip_times;
 mod cipher;
 mod configuration;
 mod crypto;

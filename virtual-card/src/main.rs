@@ -7,7 +7,7 @@ use std::{
     error::Error,
     io::{self, BufRead, Write},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     time::Duration,
@@ -47,6 +47,12 @@ struct Arguments {
     /// How long a `tap` waits for the reader's first exchange, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     patience_ms: u64,
+    /// Take the time over each command that a chip takes
+    #[arg(long)]
+    chip_times: bool,
+    /// Where each card is saved when it leaves the field, as a card file that can be given to --cards
+    #[arg(long, value_name = "DIRECTORY")]
+    save_state: Option<PathBuf>,
 }
 
 const COMMANDS: &str = "\
@@ -55,6 +61,10 @@ Commands:
   present NAME                 present the card and leave it there
   present NAME lose-before N   … the field is lost before the card acts on exchange N
   present NAME lose-after N    … the field is lost after the card acted, before its answer
+  present NAME lose-in-command N BYTES
+                               … the field is lost within the command of exchange N, of which so many bytes arrive
+  present NAME lose-in-answer N BYTES
+                               … the field is lost within the answer to exchange N, of which so many bytes arrive
   present NAME hold N          … the answer to exchange N is held back
   at N                         go to the N-th reader, from 1
   release                      let the held answer go
@@ -63,7 +73,8 @@ Commands:
   state NAME                   purse, transaction counter and newest record of a card that is not in the field
   quit                         take the card away and end; so does the end of the input, after a tap has ended
 
-Cards keep their state until the program ends.";
+Cards keep their state until the program ends, and beyond with --save-state: where that directory has the card's file
+from an earlier time, it is the one that is loaded.";
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -86,8 +97,18 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let moment = moment(&arguments.time_zone)?;
     let mut slots = BTreeMap::new();
     for fixture in Fixture::load_directory(&arguments.cards, &keys, moment)? {
+        let fixture = match &arguments.save_state {
+            Some(directory) => {
+                let saved = directory.join(format!("{}.toml", fixture.name()));
+                if saved.exists() { Fixture::load(&saved, &keys, moment)? } else { fixture }
+            }
+            None => fixture,
+        };
         let card = fixture.card(system_random());
         slots.insert(fixture.name().to_owned(), Slot { fixture, card: Some(card) });
+    }
+    if let Some(directory) = &arguments.save_state {
+        copy_layouts(&arguments.cards, directory)?;
     }
     if slots.is_empty() {
         return Err(format!("no card file (*.toml) in {}", arguments.cards.display()).into());
@@ -102,12 +123,27 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         at: 0,
         hand,
         patience,
+        has_chip_times: arguments.chip_times,
+        save_state: arguments.save_state.clone(),
         slots,
         holding: None,
         presentations: 0,
         inputs,
     };
     person.play(&received)?;
+    Ok(())
+}
+
+/// A saved card names its layout file, which must lie beside it.
+fn copy_layouts(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let name = entry?.file_name();
+        let target = to.join(&name);
+        if name.to_string_lossy().starts_with("layout") && !target.exists() {
+            std::fs::copy(from.join(&name), target)?;
+        }
+    }
     Ok(())
 }
 
@@ -180,6 +216,8 @@ struct Person {
     at: usize,
     hand: Duration,
     patience: Duration,
+    has_chip_times: bool,
+    save_state: Option<PathBuf>,
     slots: BTreeMap<String, Slot>,
     holding: Option<Held>,
     presentations: u64,
@@ -244,6 +282,18 @@ impl Person {
                     None => Ok(Err("give lose-before, lose-after or hold, and a number from 1".to_owned())),
                 }
             }
+            ["present", name, fault, number, bytes] => {
+                let number = number.parse().ok().filter(|&number| number > 0);
+                let fault = match (*fault, number, bytes.parse().ok()) {
+                    ("lose-in-command", Some(number), Some(bytes)) => Some(Fault::LoseInCommand(number, bytes)),
+                    ("lose-in-answer", Some(number), Some(bytes)) => Some(Fault::LoseInAnswer(number, bytes)),
+                    _ => None,
+                };
+                match fault {
+                    Some(fault) => self.present(name, Some(fault), None),
+                    None => Ok(Err("give lose-in-command or lose-in-answer, a number from 1, and bytes".to_owned())),
+                }
+            }
             ["at", number] => Ok(match number.parse().ok().and_then(|number: usize| number.checked_sub(1)) {
                 Some(at) if at < self.readers.len() => {
                     self.at = at;
@@ -287,6 +337,9 @@ impl Person {
         if let Some(fault) = fault {
             card = card.with_fault(fault);
         }
+        if self.has_chip_times {
+            card = card.with_chip_times();
+        }
         self.presentations += 1;
         let presentation = self.presentations;
         let on_event = report(name.to_owned(), presentation, self.inputs.clone());
@@ -311,7 +364,14 @@ impl Person {
         let card = held.holder.remove()?;
         let Traffic { exchanges, bytes_on_air } = card.traffic();
         if let Some(slot) = self.slots.get_mut(&held.name) {
-            slot.card = Some(card.remove());
+            let card = card.remove();
+            if let Some(directory) = &self.save_state {
+                let path = directory.join(format!("{}.toml", held.name));
+                if let Err(error) = slot.fixture.save(&path, &card) {
+                    say(&Output::Error { message: error.to_string() })?;
+                }
+            }
+            slot.card = Some(card);
         }
         say(&Output::Removed { card: &held.name, exchanges, bytes_on_air })
     }

@@ -118,15 +118,23 @@ impl Connection {
                 [0x04] => self.write_message(&card.card().answer_to_reset())?,
                 [0x03] => {}
                 _ => {
-                    let Some(answer) = self.exchange(&message, card, on_event) else { return Ok(()) };
+                    let Some((answer, arrived)) = self.exchange(&message, card, on_event) else { return Ok(()) };
+                    if arrived < answer.len() {
+                        return self.write_part(&answer, arrived);
+                    }
                     self.write_message(&answer)?;
                 }
             }
         }
     }
 
-    /// The answer to an APDU; none when the card has left.
-    fn exchange(&self, command: &[u8], card: &mut CardInField, on_event: &mut impl FnMut(Event)) -> Option<Vec<u8>> {
+    /// The answer to an APDU, and how much of it arrives; none when the card has left.
+    fn exchange(
+        &self,
+        command: &[u8],
+        card: &mut CardInField,
+        on_event: &mut impl FnMut(Event),
+    ) -> Option<(Vec<u8>, usize)> {
         let before = card.transcript().len();
         // An order to release is for an answer that is being held, not for a later one.
         let is_removed = self.orders.try_iter().any(|order| matches!(order, Order::Remove));
@@ -138,8 +146,15 @@ impl Connection {
         if let Some(exchange) = exchange {
             on_event(Event::Exchange { number: exchange.number, instruction: exchange.instruction_name() });
         }
+        if exchange.is_some() {
+            std::thread::sleep(card.chip_time());
+        }
         let answer = match step {
             Step::Answered(answer) => answer,
+            Step::Torn(answer, arrived) => {
+                on_event(Event::Lost);
+                return Some((answer, arrived));
+            }
             Step::Held(answer) => {
                 on_event(Event::Holding { number: exchange.map_or(0, |exchange| exchange.number) });
                 match self.orders.recv() {
@@ -153,7 +168,8 @@ impl Connection {
             }
         };
         // The reader's service would wait for ever behind an empty answer.
-        (!answer.is_empty()).then_some(answer)
+        let length = answer.len();
+        (length > 0).then_some((answer, length))
     }
 
     fn read_message(&mut self) -> io::Result<Vec<u8>> {
@@ -177,6 +193,12 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// A message that breaks off within its body.
+    fn write_part(&mut self, payload: &[u8], arrived: usize) -> io::Result<()> {
+        let length = u16::try_from(payload.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        self.stream.write_all(&[&length.to_be_bytes()[..], &payload[..arrived]].concat())
     }
 
     /// In one write, so that a message is never torn.

@@ -35,7 +35,7 @@ proptest! {
                     let shortest = if matches!(apdu.first(), Some(0x00 | 0x90 | 0xFF)) { 2 } else { 1 };
                     prop_assert!(answer.len() >= shortest);
                 }
-                Step::Held(_) | Step::Lost => prop_assert!(false, "nothing holds or loses the card here"),
+                Step::Held(_) | Step::Torn(..) | Step::Lost => prop_assert!(false, "nothing holds or loses the card here"),
             }
         }
         prop_assert_eq!(purse_of(&field), 50_000);

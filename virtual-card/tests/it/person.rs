@@ -21,9 +21,14 @@ struct Person {
 
 impl Person {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
         let (listener, address) = VirtualReader::listen();
         let mut child = Command::new(env!("CARGO_BIN_EXE_virtual-card"))
             .args(["--reader", &address.to_string(), "--hand-ms", "1"])
+            .args(options)
             .arg("--cards")
             .arg(fixtures().join("cards"))
             .arg("--keys")
@@ -102,6 +107,48 @@ fn faults_and_the_state_of_a_card() {
     person.ends();
 }
 
+/// A card that was changed by one run of the program is as it was left in the next.
+#[test]
+fn state_that_survives() {
+    const CREATE_APPLICATION: [u8; 5] = [0x11, 0x22, 0x33, 0x0F, 0x82];
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
+    let _ = std::fs::remove_dir_all(&directory);
+    let options = ["--chip-times", "--save-state", directory.to_str().expect("a path in UTF-8")];
+    let cases =
+        [(wrap(0xCA, &CREATE_APPLICATION), vec![0x91, 0x00]), (wrap(0x6A, &[]), vec![0x11, 0x22, 0x33, 0x91, 0])];
+    for (command, answer) in cases {
+        let mut person = Person::start_with(&options);
+        person.says("present blank-ev1");
+        assert_eq!(person.event()["event"], "presented");
+        let mut reader = VirtualReader::accept(&person.listener);
+        assert_eq!(reader.exchange(&command), Some(answer));
+        assert_eq!(person.event()["event"], "exchange");
+        person.says("remove");
+        assert_eq!(person.event()["event"], "removed");
+        person.ends();
+    }
+    std::fs::remove_dir_all(&directory).expect("what was saved");
+}
+
+/// A field that is lost within an answer: the length is there, the rest is not.
+#[test]
+fn an_answer_that_breaks_off() {
+    let mut person = Person::start();
+    person.says("present blank-ev2 lose-in-answer 1 4");
+    assert_eq!(person.event()["event"], "presented");
+    let mut reader = VirtualReader::accept(&person.listener);
+    reader.send(&wrap(0x60, &[]));
+    assert_eq!(reader.receive_rest(), [0, 9, 0x04, 0x01, 0x01, 0x12]);
+    assert_eq!(person.event()["event"], "exchange");
+    assert_eq!(person.event()["event"], "lost");
+    assert_eq!(person.event()["event"], "removed");
+    person.says("present blank-ev2 lose-in-command 1 3");
+    assert_eq!(person.event()["event"], "presented");
+    let mut reader = VirtualReader::accept(&person.listener);
+    assert_eq!(reader.exchange(&wrap(0x60, &[])), None);
+    person.ends();
+}
+
 #[test]
 fn lines_that_make_no_sense() {
     let mut person = Person::start();
@@ -110,6 +157,7 @@ fn lines_that_make_no_sense() {
         ("remove", "no card is in the field"),
         ("release", "no card is in the field"),
         ("present adult hold 0", "give lose-before, lose-after or hold, and a number from 1"),
+        ("present adult lose-in-answer 1 few", "give lose-in-command or lose-in-answer, a number from 1, and bytes"),
         ("dance", "\"dance\" is no command: see --help"),
     ];
     for (line, message) in cases {

@@ -47,6 +47,13 @@ impl VirtualReader {
         Some(message)
     }
 
+    /// Everything until the card closes the connection.
+    pub(crate) fn receive_rest(&mut self) -> Vec<u8> {
+        let mut bytes = vec![];
+        self.0.read_to_end(&mut bytes).expect("a card");
+        bytes
+    }
+
     pub(crate) fn exchange(&mut self, message: &[u8]) -> Option<Vec<u8>> {
         self.send(message);
         self.receive()
@@ -87,6 +94,23 @@ fn control_messages_and_commands() {
     let names: Vec<_> = events.iter().collect();
     assert_eq!(names[0], Event::Exchange { number: 1, instruction: "SelectApplication" });
     assert_eq!(names[6], Event::Removed(card.traffic()));
+}
+
+/// What lies there decides what a reader makes of it: a card of another kind has another ATR, two at once have one that
+/// no reader can power up.
+#[test]
+fn what_is_no_desfire() {
+    let (holder, mut reader, _events) = present(CardInField::new(card("classic")));
+    let classic = "3B8F8001804F0CA000000306030001000000006A";
+    assert_eq!(reader.exchange(&[0x04]).map(hex::encode_upper).as_deref(), Some(classic), "PC/SC part 3, supplement");
+    assert_eq!(reader.exchange(&[0xFF, 0xCA, 0, 0, 0]), Some(vec![0xC1, 0xA5, 0x51, 0xC0, 0x90, 0x00]));
+    assert_eq!(reader.exchange(&wrap(0x60, &[])), Some(vec![0x6A, 0x81]));
+    holder.remove().expect("a card");
+
+    let (holder, mut reader, _events) = present(CardInField::new(card("clash")));
+    assert!(reader.exchange(&[0x04]).is_some_and(|atr| atr.len() > 33), "no ATR is that long");
+    assert_eq!(reader.exchange(&wrap(0x60, &[])), None);
+    holder.remove().expect("cards");
 }
 
 #[test]
