@@ -73,7 +73,8 @@ pub(crate) fn state(books: &Books<'_>, id: TapId) -> Result<(Amount, Amount), St
     for answer in books.allowances(id.device)? {
         match reply_of(&answer)? {
             Reply::Allowance(allowance) if allowance.epoch == id.epoch => ceiling = allowance.loads_through_minor,
-            Reply::Allowance(_) | Reply::CardState(_) | Reply::Transfer(_) | Reply::Refused { .. } => {}
+            Reply::Allowance(_) | Reply::CardState(_) | Reply::Step(_) | Reply::Transfer(_) | Reply::Refused { .. } => {
+            }
         }
     }
     Ok((books.written_by(id.device, id.epoch)?, ceiling))

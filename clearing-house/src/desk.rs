@@ -3,9 +3,10 @@
 use transit::action::Step;
 use transit::card::{Issuer, Record};
 use transit::desk::{
-    Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, REQUEST_AGE_MAX_S, Reply, request_digest,
+    Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, REQUEST_AGE_MAX_S, Reply, StepState,
+    request_digest,
 };
-use transit::id::{CardToken, DeviceId, Epoch};
+use transit::id::{CardToken, DeviceId, Epoch, TapId};
 use transit::money::Amount;
 use transit::time::Moment;
 
@@ -104,6 +105,7 @@ fn reply(
             Ok((Reply::Allowance(allowance), promise))
         }
         Ask::CardState { card } => Ok((Reply::CardState(card_state(books, config, *card)?), None)),
+        Ask::Step { step } => Ok((step_state(books, request.desk, step)?, None)),
         Ask::Transfer { lost, card } => transfer(books, config, request.desk, *lost, *card),
     }
 }
@@ -131,7 +133,7 @@ fn transfer(
         // A desk that lost the answer asks again; nobody else gets it, and no other card.
         return Ok(match reply_of(&answer)? {
             Reply::Transfer(grant) if grant.desk == desk && grant.card == card => (Reply::Transfer(grant), None),
-            Reply::Transfer(_) | Reply::Allowance(_) | Reply::CardState(_) | Reply::Refused { .. } => {
+            Reply::Transfer(_) | Reply::Allowance(_) | Reply::CardState(_) | Reply::Step(_) | Reply::Refused { .. } => {
                 refused(&format!("the value of this card was granted before, by grant {}", answer.number))
             }
         });
@@ -156,6 +158,33 @@ fn transfer(
     };
     let promise = Promise { number: grant.number, epoch: None, lost_card: Some(lost) };
     Ok((Reply::Transfer(grant), Some(promise)))
+}
+
+/// Whether the card took a step, by its own proofs. What a desk says without one counts for nothing here.
+fn step_state(books: &Books<'_>, desk: DeviceId, name: &str) -> Result<Reply, StoreError> {
+    let id = name.parse::<TapId>().ok().filter(|id| id.device == desk);
+    let action = id.map(|id| books.action(id)).transpose()?.flatten();
+    let Some(action) = action else { return Ok(refused("the books have no such step of this desk: send it first").0) };
+    let written = match action.step {
+        Step::Written => Some(true),
+        Step::Unknown if !books.entries_of(action.id)?.is_empty() => Some(true),
+        Step::Unknown => {
+            let unknown = Writing::of_action(&action);
+            let proofs = match evidence::wanted_slot(&unknown) {
+                Some(slot) => books.evidence_of_slot(action.card, slot)?,
+                None => Vec::new(),
+            };
+            match evidence::resolve(&unknown, &proofs, false) {
+                Resolution::Confirmed => Some(true),
+                Resolution::Voided => Some(false),
+                Resolution::Pending | Resolution::Disputed => None,
+            }
+        }
+        Step::Paid | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Refunded | Step::Done => {
+            Some(false)
+        }
+    };
+    Ok(Reply::Step(StepState { step: name.to_owned(), written }))
 }
 
 /// What the books know of a card. Its newest proven record counts; a card that was only issued has that one.

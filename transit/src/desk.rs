@@ -51,6 +51,11 @@ pub enum Ask {
         /// The card.
         card: CardToken,
     },
+    /// Do the books know whether the card took this step of mine?
+    Step {
+        /// The step, `device-epoch-sequence`.
+        step: String,
+    },
     /// May I put the value of a lost card on this one? The lost card is blocked with the answer.
     Transfer {
         /// The card that was lost.
@@ -90,6 +95,8 @@ pub enum Reply {
     Allowance(Allowance),
     /// What the books know of a card.
     CardState(CardState),
+    /// Whether the card took a step.
+    Step(StepState),
     /// A lost card's value may be put on a new one.
     Transfer(Grant),
     /// No, and why, for people.
@@ -132,6 +139,16 @@ pub struct CardState {
     pub blocked: bool,
     /// Taps and actions of it of which nobody knows yet whether the card took them.
     pub pending: u32,
+}
+
+/// What the books know of one step of a desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepState {
+    /// The step, `device-epoch-sequence`.
+    pub step: String,
+    /// Whether the card took it, by proofs of the card; `None` while there are none.
+    pub written: Option<bool>,
 }
 
 /// Permission, once, to put a lost card's value and products on another card.

@@ -126,6 +126,6 @@ fn says(answer: &StoredAnswer) -> Result<bool, Wrong> {
         && match opened.reply {
             Reply::Allowance(allowance) => of_row == (allowance.number, allowance.desk, Some(allowance.epoch), None),
             Reply::Transfer(grant) => of_row == (grant.number, grant.desk, None, Some(grant.lost)),
-            Reply::CardState(_) | Reply::Refused { .. } => false,
+            Reply::CardState(_) | Reply::Step(_) | Reply::Refused { .. } => false,
         })
 }

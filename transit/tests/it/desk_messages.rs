@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use transit::card::{Issuer, Product, ProductKind, Profile};
 use transit::desk::{
-    Allowance, Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, Reply, answer_signed_bytes,
-    request_digest, request_signed_bytes,
+    Allowance, Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, Reply, StepState,
+    answer_signed_bytes, request_digest, request_signed_bytes,
 };
 use transit::id::{CardToken, DeviceId, HolderReference, LineNumber};
 use transit::money::{Amount, Balance};
@@ -31,6 +31,7 @@ fn asks() -> Vec<Ask> {
     vec![
         Ask::Allowance,
         Ask::CardState { card },
+        Ask::Step { step: "900-1-12".to_owned() },
         Ask::Transfer { lost: Lost::Card(CardToken([8; 16])), card },
         Ask::Transfer { lost: Lost::Holder(holder), card },
     ]
@@ -50,6 +51,7 @@ fn replies() -> Vec<Reply> {
             loads_through_minor: amount,
             valid_until: Moment(9),
         }),
+        Reply::Step(StepState { step: "900-1-12".to_owned(), written: None }),
         Reply::CardState(CardState {
             card,
             balance_minor: Some(Balance::from_minor(-1)),
