@@ -168,18 +168,7 @@ fn step_state(books: &Books<'_>, desk: DeviceId, name: &str) -> Result<Reply, St
     let written = match action.step {
         Step::Written => Some(true),
         Step::Unknown if !books.entries_of(action.id)?.is_empty() => Some(true),
-        Step::Unknown => {
-            let unknown = Writing::of_action(&action);
-            let proofs = match evidence::wanted_slot(&unknown) {
-                Some(slot) => books.evidence_of_slot(action.card, slot)?,
-                None => Vec::new(),
-            };
-            match evidence::resolve(&unknown, &proofs, false) {
-                Resolution::Confirmed => Some(true),
-                Resolution::Voided => Some(false),
-                Resolution::Pending | Resolution::Disputed => None,
-            }
-        }
+        Step::Unknown => books.is_disproved(&action)?.then_some(false),
         Step::Paid | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Refunded | Step::Done => {
             Some(false)
         }

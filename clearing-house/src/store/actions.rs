@@ -186,6 +186,14 @@ impl Books<'_> {
         Ok(matches!(resolve(&writing, &proofs, false), Resolution::Pending | Resolution::Disputed))
     }
 
+    /// Whether the card has shown that it did not take the unknown step `action`.
+    pub(crate) fn is_disproved(&self, action: &Action) -> Result<bool, StoreError> {
+        let writing = Writing::of_action(action);
+        let Some(slot) = wanted_slot(&writing) else { return Ok(false) };
+        let proofs = self.evidence_of_slot(action.card, slot)?;
+        Ok(resolve(&writing, &proofs, false) == Resolution::Voided)
+    }
+
     pub(crate) fn for_each_action(
         &self,
         mut visit: impl FnMut(StoredAction) -> Result<(), StoreError>,

@@ -256,3 +256,31 @@ fn the_deny_list_s_version_grows_with_its_cards_only() {
     assert_eq!(read, Ok(written), "what is handed out is what validators read");
     city.verify();
 }
+
+/// A desk gives cash back only after a no, and a no is the card's.
+#[test]
+fn whether_a_card_took_a_step_is_the_card_s_to_say() {
+    let (mut desk, mut city) = (Desk::new(), City::new());
+    let said = |desk: &Desk, city: &mut City, step: &str| {
+        let reply = desk.ask(city, Ask::Step { step: step.to_owned() }, later(3_600));
+        let Reply::Step(state) = reply else { return Err(why(reply)) };
+        assert_eq!(state.step, step);
+        Ok(state.written)
+    };
+    for committed in [true, false] {
+        let mut card = Card::new(u8::from(committed), 50_000);
+        let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 10_000);
+        let names = paid.open().unwrap().id;
+        let unknown = desk.top_up(names, &mut card, later(10), 10_000, End::Unknown { committed });
+        let step = unknown.open().unwrap().id.to_string();
+        assert!(said(&desk, &mut city, &step).unwrap_err().contains("send it first"));
+        city.upload_actions(&[paid, unknown]);
+        assert_eq!(said(&desk, &mut city, &step), Ok(None));
+        city.upload_actions(&desk.load(&mut card, later(60), 1_000));
+        assert_eq!(said(&desk, &mut city, &step), Ok(Some(committed)));
+        let other = Desk::numbered(901, 2, 0x45);
+        assert!(said(&other, &mut city, &step).is_err(), "another desk's step is none of its business");
+    }
+    assert!(said(&desk, &mut city, "900-1-99").is_err());
+    assert!(said(&desk, &mut city, "nonsense").is_err());
+}
