@@ -24,6 +24,8 @@ pub struct Status {
     pub actions: BTreeMap<String, u64>,
     /// Those of them that their cards prove.
     pub actions_proven: u64,
+    /// Those of them that are unknown and of which no card has shown yet whether it took them.
+    pub actions_pending: u64,
     /// What was said of every tap and action that came: those in the books, and those kept aside, by verdict.
     pub verdicts: BTreeMap<String, u64>,
     /// Unknown taps of which no card has shown yet whether it paid.
@@ -97,6 +99,7 @@ impl ClearingHouse {
             transaction_macs_right: counts(Counted::Proven)?.values().sum(),
             actions,
             actions_proven: counts(Counted::ProvenActions)?.values().sum(),
+            actions_pending: actions_pending(&books)?,
             verdicts,
             pending: pending(&books)?,
             alarms: counts(Counted::Alarms)?,
@@ -119,6 +122,14 @@ fn pending(books: &Books<'_>) -> Result<PendingNow, StoreError> {
             .amount_minor
             .checked_add(tap.amount)
             .ok_or_else(|| StoreError::Damaged("the pending money overflows".to_owned()))?;
+    }
+    Ok(pending)
+}
+
+fn actions_pending(books: &Books<'_>) -> Result<u64, StoreError> {
+    let mut pending = 0;
+    for action in books.unknown_actions()? {
+        pending += u64::from(books.is_pending(&action)?);
     }
     Ok(pending)
 }
@@ -147,9 +158,10 @@ impl fmt::Display for Status {
         writeln!(f, "Proven by their card  {}", self.transaction_macs_right)?;
         writeln!(
             f,
-            "Desk actions          {} ({} proven by their card){}",
+            "Desk actions          {} ({} proven by their card, {} pending){}",
             self.actions.values().sum::<u64>(),
             self.actions_proven,
+            self.actions_pending,
             listed(&self.actions)
         )?;
         writeln!(f, "Verdicts              {}", listed(&self.verdicts).trim_start())?;

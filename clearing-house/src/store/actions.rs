@@ -135,6 +135,11 @@ impl Books<'_> {
         self.actions("WHERE card = ?1 AND wanted_slot = ?2", params![card.0, slot])
     }
 
+    /// The unknown steps, whatever became of them.
+    pub(crate) fn unknown_actions(&self) -> Result<Vec<Action>, StoreError> {
+        self.actions("WHERE wanted_slot IS NOT NULL", [])
+    }
+
     /// The steps that name this grant.
     pub(crate) fn actions_with_grant(&self, number: u32) -> Result<Vec<Action>, StoreError> {
         self.actions("WHERE grant_number = ?1", [number])

@@ -168,7 +168,12 @@ fn a_desk_s_word_about_an_unknown_load_moves_nothing() {
     let confirmed = desk.step((ActionKind::TopUp, Step::Confirmed { resolves }), Some(names), &card, later(9), 100_000);
     let steps = [paid, unknown, confirmed];
     assert_eq!(after(&steps), waiting);
+    let mut city = City::new();
+    city.upload_actions(&steps);
+    assert_eq!(city.clearing_house.status().unwrap().actions_pending, 1);
     let ride = Validator::new(1, 1).done(&mut card, later(600));
+    city.upload(std::slice::from_ref(&ride));
+    assert_eq!(city.clearing_house.status().unwrap().actions_pending, 0);
     assert_eq!(after_either_way(&steps, &[ride]), [-100_000, 0, 92_000, 0, 8_000]);
 }
 
