@@ -43,7 +43,7 @@ fn drawing() -> (Arrows, Arrows) {
 #[test]
 fn the_virtual_card_is_in_no_product() {
     let (normal, _) = drawing();
-    for product in ["validator", "clearing-house", "ui"] {
+    for product in ["validator", "counter", "clearing-house", "ui"] {
         assert!(!normal[product].contains("virtual-card"), "{product}");
     }
 }

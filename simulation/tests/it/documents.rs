@@ -45,6 +45,7 @@ fn licences_are_as_the_readme_says() {
         "card-crypto",
         "virtual-card",
         "reader",
+        "counter",
         "validator",
         "ui",
         "clearing-house",

@@ -1,0 +1,268 @@
+//! The key ceremony: files, paper and people around the functions of `key-store`.
+//!
+//! Secrets come from prompts and go to sealed files and to paper, never to the command line, to a log, or in the clear
+//! to a disk. A file is never overwritten, but for a roll, which writes the new file whole before it takes the old
+//! one's place.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use key_store::{
+    Custody, Fingerprint, KeyFile, KeyRole, KeySet, KeySetError, OpenError, Origin, PaperError, PassphraseCost,
+    SealedKeyFile, Share, ShareError, combine, split,
+};
+use transit::config::{ConfigError, KeysClass};
+use zeroize::Zeroizing;
+
+use crate::config::text;
+use crate::prompt::{self, NoPassphrase, Prompt};
+use crate::signer::Signer;
+
+/// Why a step of a ceremony was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CeremonyError {
+    /// A file cannot be read, or is no key file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// The file is there already.
+    #[error("{} is there already; keys are never overwritten: name another file", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be written.
+    #[error("{} cannot be written", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard input or output fails.
+    #[error("what is typed or printed does not come through")]
+    Terminal(#[source] io::Error),
+    /// No passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] NoPassphrase),
+    /// The sealed file does not open.
+    #[error("{} does not open", path.display())]
+    NotOpened {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: OpenError,
+    },
+    /// The keys in the clear cannot take part.
+    #[error("{} is not sealed: a ceremony works on sealed files", .0.display())]
+    NotSealed(PathBuf),
+    /// The set lacks a key, or has too many versions of it.
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+    /// Shares do not fit together.
+    #[error(transparent)]
+    Shares(#[from] ShareError),
+    /// What was typed is no share.
+    #[error("share {number}, as typed, is no share")]
+    Paper {
+        /// Which one, from 1, in the order of typing.
+        number: usize,
+        /// Why not.
+        #[source]
+        source: PaperError,
+    },
+}
+
+/// A source of unpredictable bytes.
+pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
+
+/// The keys in a file of either kind.
+///
+/// # Errors
+/// [`CeremonyError`]: no key file of this class, or it does not open.
+pub fn open_keys(path: &Path, class: KeysClass, prompt: &mut Prompt) -> Result<KeySet, CeremonyError> {
+    let contents = Zeroizing::new(text(path)?);
+    match KeyFile::parse(path, &contents, origin_of(path), class)? {
+        KeyFile::Plain(keys) => Ok(keys),
+        KeyFile::Sealed(sealed) => open_sealed(path, &sealed, prompt),
+    }
+}
+
+/// What systemd opened for this process lies in its credentials directory, in memory.
+fn origin_of(path: &Path) -> Origin {
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(folder) if path.starts_with(&folder) => Origin::Credential,
+        Some(_) | None => Origin::Disk,
+    }
+}
+
+fn open_sealed(path: &Path, sealed: &SealedKeyFile, prompt: &mut Prompt) -> Result<KeySet, CeremonyError> {
+    let passphrase = prompt.passphrase(&format!("Passphrase of {}: ", path.display()))?;
+    sealed.open(&passphrase).map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })
+}
+
+fn read_sealed(path: &Path, prompt: &mut Prompt) -> Result<KeySet, CeremonyError> {
+    let contents = Zeroizing::new(text(path)?);
+    // Test keys in the clear say no format, and the message about them is better than one about a missing field.
+    if let Ok(KeyFile::Plain(_)) = KeyFile::parse(path, &contents, Origin::Disk, KeysClass::Test) {
+        return Err(CeremonyError::NotSealed(path.to_owned()));
+    }
+    open_sealed(path, &SealedKeyFile::parse(path, &contents)?, prompt)
+}
+
+/// Draws a key of every role and seals them.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn generate(
+    out: &Path,
+    class: KeysClass,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<Vec<Fingerprint>, CeremonyError> {
+    refuse_existing(out)?;
+    let keys = KeySet::generate(class, random);
+    seal_new(out, &keys, prompt, random)?;
+    Ok(keys.fingerprints())
+}
+
+/// The text of each paper share.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn split_keys(
+    path: &Path,
+    (needed, shares): (u8, u8),
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<Vec<Zeroizing<String>>, CeremonyError> {
+    let keys = read_sealed(path, prompt)?;
+    Ok(split(&keys, needed, shares, random)?.iter().map(Share::to_paper).collect())
+}
+
+/// Reads paper shares from `input` until they suffice, and seals the keys.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn combine_keys(
+    input: &mut impl BufRead,
+    out: &Path,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<Vec<Fingerprint>, CeremonyError> {
+    refuse_existing(out)?;
+    let mut shares: Vec<Share> = Vec::new();
+    let keys = loop {
+        if prompt::somebody_types() {
+            prompt::tell(&format!("Type share {} line by line, then an empty line:", shares.len() + 1));
+        }
+        let number = shares.len() + 1;
+        let typed = prompt::share(input).map_err(CeremonyError::Terminal)?;
+        let Some(typed) = typed else { break combine(&shares)? };
+        let share = Share::from_paper(&typed).map_err(|source| CeremonyError::Paper { number, source })?;
+        let needed = usize::from(share.heading().needed);
+        shares.push(share);
+        if shares.len() >= needed {
+            break combine(&shares)?;
+        }
+    };
+    seal_new(out, &keys, prompt, random)?;
+    Ok(keys.fingerprints())
+}
+
+/// Seals the part of the keys that `custody` holds into a new file. One for a desk or an issuer gets a signing key of its
+/// own, whose public half comes back too.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn export(
+    path: &Path,
+    custody: Custody,
+    out: &Path,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<(Vec<Fingerprint>, Option<[u8; 32]>), CeremonyError> {
+    refuse_existing(out)?;
+    let mut part = read_sealed(path, prompt)?.export(custody)?;
+    let mut public_key = None;
+    if matches!(custody, Custody::Desk | Custody::Issuer) {
+        let mut seed = Zeroizing::new([0; 32]);
+        random(seed.as_mut_slice());
+        public_key = Some(Signer::from_seed(&seed).public_key());
+        part = part.with_signing_seed(*seed);
+    }
+    seal_new(out, &part, prompt, random)?;
+    Ok((part.fingerprints(), public_key))
+}
+
+/// Adds a new version of a key to a sealed file. The passphrase that opened the file seals it again.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn roll(
+    path: &Path,
+    role: KeyRole,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<Vec<Fingerprint>, CeremonyError> {
+    let sealed = SealedKeyFile::parse(path, &Zeroizing::new(text(path)?))?;
+    let passphrase = prompt.passphrase(&format!("Passphrase of {}: ", path.display()))?;
+    let mut keys =
+        sealed.open(&passphrase).map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
+    keys.roll(role, random)?;
+    let mut salt = [0; 16];
+    random(&mut salt);
+    let rolled = SealedKeyFile::seal(&keys, &passphrase, PassphraseCost::default(), salt)
+        .map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
+    let next = path.with_extension("next");
+    write_new(&next, &rolled)?;
+    let not_written = |source| CeremonyError::NotWritten { path: path.to_owned(), source };
+    fs::rename(&next, path).map_err(not_written)?;
+    Ok(keys.fingerprints())
+}
+
+/// The check values of the keys in a file of either kind and class.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn show(path: &Path, prompt: &mut Prompt) -> Result<Vec<Fingerprint>, CeremonyError> {
+    let contents = Zeroizing::new(text(path)?);
+    let parse = |class| KeyFile::parse(path, &contents, origin_of(path), class);
+    let file = match parse(KeysClass::Test) {
+        Err(_) => parse(KeysClass::Production)?,
+        test => test?,
+    };
+    Ok(match file {
+        KeyFile::Plain(keys) => keys.fingerprints(),
+        KeyFile::Sealed(sealed) => open_sealed(path, &sealed, prompt)?.fingerprints(),
+    })
+}
+
+fn refuse_existing(path: &Path) -> Result<(), CeremonyError> {
+    if path.exists() { Err(CeremonyError::Exists(path.to_owned())) } else { Ok(()) }
+}
+
+fn seal_new(path: &Path, keys: &KeySet, prompt: &mut Prompt, random: Random<'_>) -> Result<(), CeremonyError> {
+    let passphrase = prompt.new_passphrase(&format!("A new passphrase for {}: ", path.display()))?;
+    let mut salt = [0; 16];
+    random(&mut salt);
+    let sealed = SealedKeyFile::seal(keys, &passphrase, PassphraseCost::default(), salt)
+        .map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
+    write_new(path, &sealed)
+}
+
+/// Readable by its owner alone, whole or not at all, and never over another file.
+fn write_new(path: &Path, sealed: &SealedKeyFile) -> Result<(), CeremonyError> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(sealed.to_text().as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            CeremonyError::Exists(path.to_owned())
+        } else {
+            CeremonyError::NotWritten { path: path.to_owned(), source }
+        }
+    })
+}

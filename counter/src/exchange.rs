@@ -1,0 +1,236 @@
+//! Exchange: value and passes leave an old card and go onto a new one. Between the two they are in the journal, under the
+//! name of the exchange: the old card is emptied with a sealed step of its own before the new one is asked for, and
+//! whatever happens to either, the exchange stays open until a new card has taken them.
+
+use card_crypto::Transport;
+use key_store::KeyStore;
+use transit::action::{Action, ActionKind, Step};
+use transit::card::{
+    DeskWrite, Issuer, PRODUCTS, Product, ProductKind, Profile, record_of_surrender, record_of_transfer,
+};
+use transit::desk::Grant;
+use transit::id::TapId;
+use transit::money::Amount;
+use transit::time::{Moment, ServiceDay};
+
+use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
+use crate::open_action::{OpenState, open_actions};
+use crate::report::{Moved, Report};
+use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
+
+/// Value and passes on their way to a new card.
+struct Load<'a> {
+    kind: ActionKind,
+    names: Option<TapId>,
+    old: transit::id::CardToken,
+    grant: Option<u32>,
+    amount: Amount,
+    issuer: Option<&'a Issuer>,
+}
+
+impl<K: KeyStore> Desk<K> {
+    /// The exchange that waits for its new card: `named`, or the only one. `None` where none waits.
+    ///
+    /// # Errors
+    /// [`Refusal::SeveralExchanges`], [`Refusal::NotOpen`].
+    pub fn half_moved(&self, named: Option<TapId>) -> Result<Option<Action>, DeskError> {
+        let is_half_moved = |state: &OpenState| matches!(state, OpenState::HalfMoved(_));
+        let open: Vec<Action> = open_actions(&self.journal.all()?)
+            .into_iter()
+            .filter(|open| is_half_moved(&open.state) && named.is_none_or(|named| named == open.first.id))
+            .map(|open| open.first)
+            .collect();
+        match (&open[..], named) {
+            ([], Some(named)) => Err(Refusal::NotOpen(named).into()),
+            ([], None) => Ok(None),
+            ([only], _) => Ok(Some(only.clone())),
+            (several, _) => Err(Refusal::SeveralExchanges(several.iter().map(|first| first.id).collect()).into()),
+        }
+    }
+
+    /// Empties the old card: its value and its passes are the journal's until a new card takes them.
+    ///
+    /// # Errors
+    /// [`DeskError`]. After `Unknown` the old card, presented again, says whether it was emptied.
+    pub fn empty_old_card<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8],
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Action, DeskError> {
+        let (uid, _) = self.token(uid)?;
+        match open(transport, &uid, Also::Issuer, &mut self.keys, random)? {
+            Opening::Ev1(opened) => self.empty(opened, &uid, serving, random),
+            Opening::Ev2(opened) => self.empty(opened, &uid, serving, random),
+        }
+    }
+
+    fn empty<T: Transport, S: Session>(
+        &mut self,
+        opened: Opened<T, S>,
+        uid: &[u8; 7],
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Action, DeskError> {
+        let balance = opened.record.balance_after;
+        let amount = Amount::from_minor(balance.minor()).ok_or(Refusal::EmptyPurse)?;
+        let (_, issuer) = opened.issuer.ok_or(Refusal::EmptyPurse)?;
+        self.check_allowance(amount, Amount::ZERO, serving.at)?;
+        let card = self.keys.token(uid)?;
+        let step = self.step(ActionKind::Exchange, Step::Unknown, card, amount, serving)?;
+        let emptied = Issuer { products: [Product::NONE; PRODUCTS], ..issuer };
+        let write = DeskWrite { action: step.id, at: serving.at, amount };
+        let record = record_of_surrender(&opened.record, &emptied, write).map_err(Refusal::from)?;
+        let writing = Writing { credit: Amount::ZERO, debit: amount, issuer: Some(emptied), record };
+        self.write(opened, step, &writing, random)
+    }
+
+    /// Puts what an exchange took off its old card on a new one.
+    ///
+    /// # Errors
+    /// [`DeskError`]; the exchange stays open, for this card or another one.
+    pub fn load_new_card<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8],
+        exchange: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Report, DeskError> {
+        let (uid, card) = self.token(uid)?;
+        if card == exchange.card {
+            return Err(Refusal::SameCard.into());
+        }
+        let open_action = open_actions(&self.journal.of_action(exchange.id)?).into_iter().next();
+        let Some(OpenState::HalfMoved(emptied)) = open_action.map(|open| open.state) else {
+            return Err(Refusal::NotOpen(exchange.id).into());
+        };
+        let issuer = emptied.issuer_read.map(|bytes| Issuer::decode(&bytes)).transpose().map_err(CardError::Content)?;
+        let load = Load {
+            kind: ActionKind::Exchange,
+            names: Some(exchange.id),
+            old: exchange.card,
+            grant: None,
+            amount: emptied.debited.unwrap_or(Amount::ZERO),
+            issuer: issuer.as_ref(),
+        };
+        self.check_allowance(load.amount, Amount::ZERO, serving.at)?;
+        self.load_moved(transport, &uid, &load, serving, random)
+    }
+
+    /// Puts a lost card's value on a new card, as a grant of the clearing house allows, once.
+    ///
+    /// # Errors
+    /// [`DeskError`]; the grant stays good until a card has taken it.
+    pub fn transfer<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8],
+        grant: &Grant,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Report, DeskError> {
+        let (uid, card) = self.token(uid)?;
+        if card != grant.card || grant.desk != self.journal.device() {
+            return Err(Refusal::OtherCard.into());
+        }
+        if self.is_used(grant)? {
+            return Err(Refusal::GrantUsed(grant.number).into());
+        }
+        let load = Load {
+            kind: ActionKind::Transfer,
+            names: None,
+            old: grant.lost,
+            grant: Some(grant.number),
+            amount: grant.amount_minor,
+            issuer: grant.issuer.as_ref(),
+        };
+        self.load_moved(transport, &uid, &load, serving, random)
+    }
+
+    /// Whether a card has taken what a grant allows, or may have.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn is_used(&self, grant: &Grant) -> Result<bool, DeskError> {
+        let steps = self.journal.of_card(grant.card)?;
+        let of_grant = || steps.iter().filter(|step| step.grant == Some(grant.number));
+        let is_voided = |unknown: &Action| {
+            of_grant().any(|step| matches!(step.step, Step::Voided { resolves } if resolves == unknown.id))
+        };
+        Ok(of_grant().any(|step| match step.step {
+            Step::Written | Step::Confirmed { .. } => true,
+            Step::Unknown => !is_voided(step),
+            Step::Paid | Step::Void | Step::Voided { .. } | Step::Refunded | Step::Done => false,
+        }))
+    }
+
+    fn load_moved<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8; 7],
+        load: &Load<'_>,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Report, DeskError> {
+        match open(transport, uid, Also::Issuer, &mut self.keys, random)? {
+            Opening::Ev1(opened) => self.load_moved_on(opened, uid, load, serving, random),
+            Opening::Ev2(opened) => self.load_moved_on(opened, uid, load, serving, random),
+        }
+    }
+
+    fn load_moved_on<T: Transport, S: Session>(
+        &mut self,
+        opened: Opened<T, S>,
+        uid: &[u8; 7],
+        load: &Load<'_>,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Report, DeskError> {
+        let card = self.keys.token(uid)?;
+        let (_, own) = opened.issuer.ok_or(Refusal::NoRoomForPasses)?;
+        let issuer = match load.issuer {
+            Some(old) => taken_over(&own, old, self.today(serving.at)).ok_or(Refusal::NoRoomForPasses)?,
+            None => own,
+        };
+        let template = Action {
+            names: load.names,
+            other_card: Some(load.old),
+            grant: load.grant,
+            ..self.step(load.kind, Step::Unknown, card, load.amount, serving)?
+        };
+        let write = DeskWrite { action: template.id, at: serving.at, amount: load.amount };
+        let record = record_of_transfer(&opened.record, &issuer, write).map_err(Refusal::from)?;
+        let balance_minor = record.balance_after;
+        let writing = Writing { credit: load.amount, debit: Amount::ZERO, issuer: Some(issuer), record };
+        let written = self.write(opened, template, &writing, random)?;
+        Ok(Report::Moved(Moved {
+            action: load.names.unwrap_or(written.id),
+            kind: load.kind,
+            from: load.old,
+            card,
+            amount_minor: load.amount,
+            balance_minor,
+        }))
+    }
+
+    fn today(&self, at: Moment) -> ServiceDay {
+        self.rules.tariff.calendar.service_day(at)
+    }
+}
+
+/// The new card's issuer file with the passes of the old one that are not over, and the old one's profile where the new
+/// card has none of its own. `None` where there is no room.
+fn taken_over(own: &Issuer, old: &Issuer, today: ServiceDay) -> Option<Issuer> {
+    let mut issuer = *own;
+    if issuer.profile == Profile::Ordinary {
+        (issuer.profile, issuer.profile_valid_until) = (old.profile, old.profile_valid_until);
+    }
+    let is_over = |product: &Product| product.kind == ProductKind::None || product.valid_until < today;
+    for product in old.products.iter().filter(|product| !is_over(product)) {
+        let place = issuer.products.iter_mut().find(|place| is_over(place))?;
+        *place = *product;
+    }
+    Some(issuer)
+}
