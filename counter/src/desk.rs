@@ -152,8 +152,8 @@ pub enum Refusal {
     NotOpen(TapId),
     /// Whether the card has it is not known.
     #[error(
-        "whether the card has what {0} loads is not known, so the cash stays: lay the card down, or run `counter sync` \
-         and try again when the card has been seen elsewhere"
+        "whether a card has what {0} loads is not known: lay that card down, or run `counter sync` and try again when \
+         it has been seen elsewhere; until then the cash stays where it is"
     )]
     StillUnknown(TapId),
     /// The card has it.

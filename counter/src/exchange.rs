@@ -14,7 +14,7 @@ use transit::money::Amount;
 use transit::time::{Moment, ServiceDay};
 
 use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
-use crate::open_action::{OpenState, open_actions};
+use crate::open_action::{OpenAction, OpenState, open_actions};
 use crate::report::{Moved, Report};
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
 
@@ -29,15 +29,20 @@ struct Load<'a> {
 }
 
 impl<K: KeyStore> Desk<K> {
-    /// The exchange that waits for its new card: `named`, or the only one. `None` where none waits.
+    /// The exchange that waits for its new card, or for word of one that was torn: `named`, or the only one. `None` where
+    /// none waits.
     ///
     /// # Errors
     /// [`Refusal::SeveralExchanges`], [`Refusal::NotOpen`].
     pub fn half_moved(&self, named: Option<TapId>) -> Result<Option<Action>, DeskError> {
-        let is_half_moved = |state: &OpenState| matches!(state, OpenState::HalfMoved(_));
+        let waits = |open: &OpenAction| match &open.state {
+            OpenState::HalfMoved(_) => true,
+            OpenState::Unknown(step) => open.first.kind == ActionKind::Exchange && step.card != open.first.card,
+            OpenState::Paid => false,
+        };
         let open: Vec<Action> = open_actions(&self.journal.all()?)
             .into_iter()
-            .filter(|open| is_half_moved(&open.state) && named.is_none_or(|named| named == open.first.id))
+            .filter(|open| waits(open) && named.is_none_or(|named| named == open.first.id))
             .map(|open| open.first)
             .collect();
         match (&open[..], named) {
@@ -46,6 +51,14 @@ impl<K: KeyStore> Desk<K> {
             ([only], _) => Ok(Some(only.clone())),
             (several, _) => Err(Refusal::SeveralExchanges(several.iter().map(|first| first.id).collect()).into()),
         }
+    }
+
+    /// Whether an exchange is not at its end.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn is_open(&self, exchange: TapId) -> Result<bool, DeskError> {
+        Ok(!open_actions(&self.journal.of_action(exchange)?).is_empty())
     }
 
     /// Empties the old card: its value and its passes are the journal's until a new card takes them.
@@ -103,8 +116,11 @@ impl<K: KeyStore> Desk<K> {
             return Err(Refusal::SameCard.into());
         }
         let open_action = open_actions(&self.journal.of_action(exchange.id)?).into_iter().next();
-        let Some(OpenState::HalfMoved(emptied)) = open_action.map(|open| open.state) else {
-            return Err(Refusal::NotOpen(exchange.id).into());
+        let emptied = match open_action.map(|open| open.state) {
+            Some(OpenState::HalfMoved(emptied)) => emptied,
+            // Another new card may have taken it: that one has to be seen first.
+            Some(OpenState::Unknown(_)) => return Err(Refusal::StillUnknown(exchange.id).into()),
+            Some(OpenState::Paid) | None => return Err(Refusal::NotOpen(exchange.id).into()),
         };
         let issuer = emptied.issuer_read.map(|bytes| Issuer::decode(&bytes)).transpose().map_err(CardError::Content)?;
         let load = Load {
@@ -222,7 +238,7 @@ impl<K: KeyStore> Desk<K> {
 
 /// The new card's issuer file with the passes of the old one that are not over, and the old one's profile where the new
 /// card has none of its own. `None` where there is no room.
-fn taken_over(own: &Issuer, old: &Issuer, today: ServiceDay) -> Option<Issuer> {
+pub fn taken_over(own: &Issuer, old: &Issuer, today: ServiceDay) -> Option<Issuer> {
     let mut issuer = *own;
     if issuer.profile == Profile::Ordinary {
         (issuer.profile, issuer.profile_valid_until) = (old.profile, old.profile_valid_until);

@@ -229,6 +229,7 @@ impl AtDesk {
             None => {
                 let mut old = self.card("the old card")?;
                 *resumed = self.desk.settle(&mut old.field, &old.uid, serving, &mut random)?;
+                // The old card may have been emptied already, by a commit whose answer was lost.
                 match self.desk.half_moved(None)? {
                     Some(found) => found,
                     None => self.desk.empty_old_card(&mut old.field, &old.uid, serving, &mut random)?,
@@ -237,7 +238,7 @@ impl AtDesk {
         };
         let mut new = self.card("the new card")?;
         resumed.extend(self.desk.settle(&mut new.field, &new.uid, serving, &mut random)?);
-        if self.desk.half_moved(None)?.is_none_or(|open| open.id != exchange.id) {
+        if !self.desk.is_open(exchange.id)? {
             return Ok(Report::Resumed);
         }
         Ok(self.desk.load_new_card(&mut new.field, &new.uid, &exchange, serving, &mut random)?)

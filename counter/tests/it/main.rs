@@ -10,4 +10,6 @@
 
 mod cash;
 mod issue;
+mod looking;
+mod moving;
 mod world;

@@ -1,0 +1,217 @@
+//! Exchange and transfer: value and passes are on one card, on the other, or in the journal; never on both, never lost.
+
+use counter::desk::{Desk, DeskError, Refusal, ResumedOutcome, Serving};
+use counter::exchange::taken_over;
+use counter::open_action::{OpenState, open_actions};
+use counter::report::Report;
+use key_store::Keys;
+use transit::card::{Issuer, PRODUCTS, Product, ProductKind, Profile, Record};
+use transit::desk::Grant;
+use transit::id::{DeviceId, LineNumber};
+use transit::money::Amount;
+use transit::time::ServiceDay;
+use virtual_card::Fault;
+
+use crate::world::{AID, DESK, NOW, Pocket, STAFF, Shop, TODAY, fresh};
+
+const AT: Serving = Serving { staff: STAFF, at: NOW };
+
+fn newest(pocket: &Pocket) -> Record {
+    Record::decode(&pocket.card().records(AID, 3).unwrap()[0]).unwrap()
+}
+
+/// The desk's side of an exchange, as the program does it: what is open first, then the old card, then the new one.
+fn exchange(shop: &mut Shop, old: &mut Pocket, new: &mut Pocket, faults: [Option<Fault>; 2]) -> Result<(), DeskError> {
+    let (old_uid, new_uid) = (old.uid(), new.uid());
+    let begun = match shop.desk.half_moved(None)? {
+        Some(begun) => begun,
+        None => {
+            let empty = |field: &mut _| -> Result<_, DeskError> {
+                shop.desk.settle(field, &old_uid, AT, &mut fresh)?;
+                match shop.desk.half_moved(None)? {
+                    Some(found) => Ok(found),
+                    None => shop.desk.empty_old_card(field, &old_uid, AT, &mut fresh),
+                }
+            };
+            old.present(faults[0], empty).0?
+        }
+    };
+    let load = |field: &mut _| -> Result<_, DeskError> {
+        shop.desk.settle(field, &new_uid, AT, &mut fresh)?;
+        if shop.desk.is_open(begun.id)? {
+            shop.desk.load_new_card(field, &new_uid, &begun, AT, &mut fresh)?;
+        }
+        Ok(())
+    };
+    new.present(faults[1], load).0
+}
+
+#[test]
+fn value_and_passes_of_an_old_card_are_on_the_new_one() {
+    for (old_name, new_name, value) in [("adult-ev1", "empty", 50_000), ("student-pass", "elderly", 20_000)] {
+        let mut shop = Shop::new();
+        let (mut old, mut new) = (Pocket::new(old_name), Pocket::new(new_name));
+        let (before, has_pass) = (new.purse(), newest(&old).has_pass);
+        exchange(&mut shop, &mut old, &mut new, [None, None]).unwrap();
+        assert_eq!((old.purse(), new.purse()), (0, before + value), "{old_name}");
+        assert_eq!((newest(&old).has_pass, newest(&new).has_pass), (false, has_pass), "{old_name}");
+        assert_eq!(shop.step_names(), ["exchange written", "exchange written"]);
+        assert!(open_actions(&shop.steps()).is_empty());
+        assert_eq!(shop.desk.journal.taken().unwrap().minor(), i64::from(value), "the new card counts");
+    }
+}
+
+#[test]
+fn torn_anywhere_on_either_card_an_exchange_moves_everything_once() {
+    let mut counting = Shop::new();
+    let (mut old, mut new) = (Pocket::new("student-pass"), Pocket::new("adult"));
+    let uid = old.uid();
+    let (emptied, old_exchanges) = old.present(None, |field| counting.desk.empty_old_card(field, &uid, AT, &mut fresh));
+    let uid = new.uid();
+    let new_exchanges =
+        new.present(None, |field| counting.desk.load_new_card(field, &uid, &emptied.unwrap(), AT, &mut fresh)).1;
+    println!("exchange_exchanges {old_exchanges} + {new_exchanges}");
+
+    let mut tears = 0;
+    for (card, exchanges) in [(0, old_exchanges), (1, new_exchanges)] {
+        for exchange_number in 1..=exchanges {
+            for fault in [Fault::LoseBefore(exchange_number), Fault::LoseAfter(exchange_number)] {
+                let mut shop = Shop::new();
+                let (mut old, mut new) = (Pocket::new("student-pass"), Pocket::new("adult"));
+                let mut faults = [None, None];
+                faults[card] = Some(fault);
+                let what = format!("card {card} {fault:?}");
+                assert!(exchange(&mut shop, &mut old, &mut new, faults).is_err(), "{what}");
+                tears += 1;
+                // Whatever is on neither card is in the journal.
+                let in_journal: i64 = open_actions(&shop.steps())
+                    .iter()
+                    .map(|open| match &open.state {
+                        OpenState::HalfMoved(step) => step.amount.minor(),
+                        OpenState::Unknown(step) if step.card != open.first.card && new.purse() == 50_000 => 20_000,
+                        OpenState::Unknown(_) if old.purse() == 0 && new.purse() == 50_000 => 20_000,
+                        OpenState::Paid | OpenState::Unknown(_) => 0,
+                    })
+                    .sum();
+                assert_eq!(i64::from(old.purse() + new.purse()) + in_journal, 70_000, "{what}");
+
+                exchange(&mut shop, &mut old, &mut new, [None, None]).unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!((old.purse(), new.purse()), (0, 70_000), "{what}");
+                assert_eq!((newest(&old).has_pass, newest(&new).has_pass), (false, true), "{what}");
+                assert!(open_actions(&shop.steps()).is_empty(), "{what}: {:?}", shop.step_names());
+            }
+        }
+    }
+    println!("exchange: {tears} tears");
+}
+
+#[test]
+fn the_old_card_cannot_be_the_new_one_and_several_waiting_exchanges_are_named() {
+    let mut shop = Shop::new();
+    let mut emptied = Vec::new();
+    let mut pockets = Vec::new();
+    for name in ["adult", "student-pass"] {
+        let mut pocket = Pocket::new(name);
+        let uid = pocket.uid();
+        emptied.push(pocket.present(None, |field| shop.desk.empty_old_card(field, &uid, AT, &mut fresh)).0.unwrap());
+        pockets.push(pocket);
+    }
+    let several = shop.desk.half_moved(None).unwrap_err();
+    assert!(
+        matches!(several, DeskError::Refused(Refusal::SeveralExchanges(ref named)) if named.len() == 2),
+        "{several}"
+    );
+    assert_eq!(shop.desk.half_moved(Some(emptied[1].id)).unwrap().map(|first| first.id), Some(emptied[1].id));
+    let uid = pockets[0].uid();
+    let same = pockets[0].present(None, |field| shop.desk.load_new_card(field, &uid, &emptied[0], AT, &mut fresh));
+    assert!(matches!(same.0, Err(DeskError::Refused(Refusal::SameCard))));
+}
+
+fn grant_for(new: &Pocket, shop: &mut Shop) -> Grant {
+    let lost = shop.desk.token(&[4, 9, 9, 9, 9, 9, 9]).unwrap().1;
+    let card = shop.desk.token(&new.uid()).unwrap().1;
+    let desk = DeviceId::new(DESK).unwrap();
+    Grant { number: 3, desk, lost, card, amount_minor: Amount::from(35_000), issuer: None }
+}
+
+fn transfer(
+    shop: &mut Shop,
+    new: &mut Pocket,
+    grant: &Grant,
+    fault: Option<Fault>,
+) -> (Result<Report, DeskError>, u32) {
+    let uid = new.uid();
+    new.present(fault, |field| {
+        let resumed = shop.desk.settle(field, &uid, AT, &mut fresh)?;
+        match resumed.first().map(|resumed| resumed.outcome) {
+            Some(ResumedOutcome::Found) => Ok(Report::Resumed),
+            _ => {
+                let desk: &mut Desk<Keys> = &mut shop.desk;
+                desk.transfer(field, &uid, grant, AT, &mut fresh)
+            }
+        }
+    })
+}
+
+#[test]
+fn a_grant_is_used_once_wherever_the_new_card_is_torn() {
+    let exchanges = {
+        let (mut shop, mut new) = (Shop::new(), Pocket::new("adult"));
+        let grant = grant_for(&new, &mut shop);
+        transfer(&mut shop, &mut new, &grant, None).1
+    };
+    let mut tears = 0;
+    for exchange in 1..=exchanges {
+        for fault in [Fault::LoseBefore(exchange), Fault::LoseAfter(exchange)] {
+            let (mut shop, mut new) = (Shop::without_allowance(), Pocket::new("adult"));
+            let grant = grant_for(&new, &mut shop);
+            assert!(transfer(&mut shop, &mut new, &grant, Some(fault)).0.is_err(), "{fault:?}");
+            tears += 1;
+            assert!(transfer(&mut shop, &mut new, &grant, None).0.is_ok(), "{fault:?}");
+            assert_eq!(new.purse(), 85_000, "{fault:?}");
+            let again = transfer(&mut shop, &mut new, &grant, None).0.unwrap_err();
+            assert!(matches!(again, DeskError::Refused(Refusal::GrantUsed(3))), "{fault:?}: {again}");
+            assert_eq!(new.purse(), 85_000, "{fault:?}");
+        }
+    }
+    println!("transfer: {tears} tears");
+    println!("transfer_exchanges {exchanges}");
+}
+
+#[test]
+fn a_grant_for_another_card_or_desk_is_refused() {
+    let (mut shop, mut new) = (Shop::new(), Pocket::new("adult"));
+    let grant = grant_for(&new, &mut shop);
+    let other_card = Grant { card: grant.lost, ..grant };
+    let other_desk = Grant { desk: DeviceId::new(DESK + 1).unwrap(), ..grant };
+    for grant in [other_card, other_desk] {
+        let refused = transfer(&mut shop, &mut new, &grant, None).0.unwrap_err();
+        assert!(matches!(refused, DeskError::Refused(Refusal::OtherCard)), "{refused}");
+    }
+    assert!(shop.steps().is_empty());
+}
+
+#[test]
+fn passes_that_are_not_over_move_and_a_full_card_is_refused() {
+    let pass = |from: u16, until: u16| Product {
+        kind: ProductKind::OneRoutePass,
+        line: LineNumber(1),
+        valid_from: ServiceDay(from),
+        valid_until: ServiceDay(until),
+    };
+    let none =
+        Issuer { profile: Profile::Ordinary, profile_valid_until: ServiceDay(0), products: [Product::NONE; PRODUCTS] };
+    let (over, now, next) =
+        (pass(TODAY.0 - 30, TODAY.0 - 1), pass(TODAY.0 - 3, TODAY.0), pass(TODAY.0 + 1, TODAY.0 + 31));
+    let mut products = [Product::NONE; PRODUCTS];
+    products[..3].copy_from_slice(&[over, now, next]);
+    let old = Issuer { profile: Profile::Student, profile_valid_until: ServiceDay(TODAY.0 + 5), products };
+    let moved = taken_over(&none, &old, TODAY).unwrap();
+    assert_eq!(moved.products[..3], [now, next, Product::NONE]);
+    assert_eq!((moved.profile, moved.profile_valid_until), (Profile::Student, ServiceDay(TODAY.0 + 5)));
+
+    let own = Issuer { profile: Profile::Merit, ..none };
+    assert_eq!(taken_over(&own, &old, TODAY).unwrap().profile, Profile::Merit, "its own profile stays");
+    let full = Issuer { products: [next; PRODUCTS], ..none };
+    assert_eq!(taken_over(&full, &old, TODAY), None);
+}
