@@ -9,7 +9,10 @@
 )]
 
 mod cash;
+mod clearing_house;
 mod issue;
 mod looking;
 mod moving;
+mod process;
+mod told;
 mod world;

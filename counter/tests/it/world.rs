@@ -61,6 +61,11 @@ impl Pocket {
         self.card.as_ref().unwrap()
     }
 
+    /// The card itself, for a reader to hold.
+    pub(crate) fn take(mut self) -> Picc {
+        self.card.take().unwrap()
+    }
+
     pub(crate) fn uid(&self) -> [u8; 7] {
         self.fixture.identity().uid
     }
@@ -132,8 +137,13 @@ impl Shop {
     }
 
     pub(crate) fn with_keys(keys: KeySet) -> Self {
+        Self::of_device(DESK, keys)
+    }
+
+    /// Another desk; its signing key is its own.
+    pub(crate) fn of_device(device: u32, keys: KeySet) -> Self {
         let folder = memory_folder();
-        let journal = journal(folder.path()).0;
+        let journal = journal(folder.path(), device).0;
         let mut point = [0; 57];
         hex::decode_to_slice(TEST_MAKER, &mut point).unwrap();
         let rules = Rules {
@@ -148,8 +158,9 @@ impl Shop {
     /// The process ends and another one takes its place; an intent that it left is returned.
     pub(crate) fn restart(self) -> (Self, Option<Action>) {
         let Self { desk: Desk { rules, keys, journal: old }, folder } = self;
+        let device = old.device().number();
         drop(old);
-        let (journal, adopted) = journal(folder.path());
+        let (journal, adopted) = journal(folder.path(), device);
         (Self { desk: Desk { rules, keys, journal }, folder }, adopted)
     }
 
@@ -205,9 +216,14 @@ pub(crate) fn signed(ask: Ask, reply: Reply) -> KeptAnswer {
     KeptAnswer { request, text, signature }
 }
 
-fn journal(folder: &Path) -> (Journal, Option<Action>) {
-    let signer = Signer::from_seed(&[0x44; 32]);
-    Journal::open(&folder.join("journal.db"), DeviceId::new(DESK).unwrap(), 1, signer).unwrap()
+fn journal(folder: &Path, device: u32) -> (Journal, Option<Action>) {
+    Journal::open(&folder.join("journal.db"), DeviceId::new(device).unwrap(), 1, signer_of(device)).unwrap()
+}
+
+/// Desk 900 signs with the seed 44…44, desk 901 with 45…45.
+pub(crate) fn signer_of(device: u32) -> Signer {
+    let byte = 0x44 + u8::try_from(device - DESK).unwrap();
+    Signer::from_seed(&[byte; 32])
 }
 
 /// A folder in memory where there is one: these tests open hundreds of journals, and none of them loses power.

@@ -1,0 +1,282 @@
+//! The desk and the real clearing house, over HTTP.
+
+use std::fs;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use clearing_house::{ClearingHouse, Config, http};
+use counter::desk::{DeskError, Refusal, Serving};
+use counter::personalise::Person;
+use counter::report::{Report, Synced};
+use counter::uplink::{Uplink, UplinkError};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use transit::card::Profile;
+use transit::desk::Lost;
+use transit::id::HolderReference;
+use transit::money::Amount;
+use transit::time::Moment;
+use virtual_card::Fault;
+
+use crate::world::{
+    DESK, NOW, Pocket, STAFF, Shop, clearing_house as signing, fixtures, fresh, id, issuer_keys, later, memory_folder,
+    signer_of,
+};
+
+const DAILY_LIMIT_MINOR: i64 = 500_000;
+
+fn clock() -> Moment {
+    later(60)
+}
+
+/// A clearing house that knows desks 900 and 901, in a thread of its own.
+pub(crate) struct House {
+    folder: TempDir,
+    pub(crate) url: String,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with_clock(clock)
+    }
+
+    pub(crate) fn with_clock(clock: http::Clock) -> Self {
+        let folder = memory_folder();
+        let desk = |device: u32| {
+            let key = hex::encode(signer_of(device).public_key());
+            format!(
+                "[[desk]]\nnumber = {device}\noperator = 1\npublic_key = \"{key}\"\n\
+                 daily_load_limit_minor = {DAILY_LIMIT_MINOR}\n"
+            )
+        };
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\ndatabase = \"books.sqlite\"\ntariff = \"{fixtures}/hanoi/tariff.toml\"\n\
+             keys = \"{fixtures}/keys/test-clearing-house-keys.toml\"\nkeys_class = \"test\"\n\
+             transaction_mac_policy = \"enforce\"\n[[operator]]\nnumber = 1\nname = \"Hà Nội BRT\"\n{}{}",
+            desk(DESK),
+            desk(DESK + 1),
+            fixtures = fixtures().display(),
+        );
+        fs::write(folder.path().join("clearing-house.toml"), config).unwrap();
+        let books = Self::books(&folder);
+        let (tell_url, told_url) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell_url.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                http::serve(listener, books, clock, stopped).await.unwrap();
+            });
+        });
+        Self { folder, url: told_url.recv().unwrap(), stop: Some(stop), server: Some(server) }
+    }
+
+    fn books(folder: &TempDir) -> ClearingHouse {
+        ClearingHouse::open(Config::read(&folder.path().join("clearing-house.toml")).unwrap()).unwrap()
+    }
+
+    fn uplink(&self) -> Uplink {
+        Uplink::new(&self.url, signing().public_key(), Duration::from_secs(30)).unwrap()
+    }
+
+    fn sync(&self, shop: &mut Shop) -> Synced {
+        self.uplink().sync(&mut shop.desk.journal, NOW).unwrap()
+    }
+
+    /// Ends the server and opens its books, which must hold together.
+    pub(crate) fn close(mut self) -> ClearingHouse {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.server.take().unwrap().join().unwrap();
+        let mut books = Self::books(&self.folder);
+        assert_eq!(books.verify().wrong, None);
+        books
+    }
+}
+
+fn balance(books: &mut ClearingHouse, account: &str) -> i64 {
+    books.status().unwrap().balances_minor.get(account).copied().unwrap_or(0)
+}
+
+fn issue(shop: &mut Shop, name: &str, holder: Option<u64>) -> Pocket {
+    let mut pocket = Pocket::new(name);
+    let holder = holder.map(|number| HolderReference(number.try_into().unwrap()));
+    let person = Person { profile: Profile::Ordinary, profile_valid_until: None, holder };
+    let (uid, serving) = (pocket.uid(), Serving { staff: STAFF, at: NOW });
+    pocket.present(None, |field| shop.desk.issue(field, &uid, person, serving, &mut fresh)).0.unwrap();
+    pocket
+}
+
+fn top_up(shop: &mut Shop, pocket: &mut Pocket, minor: u32, fault: Option<Fault>) -> Result<(), DeskError> {
+    counted_top_up(shop, pocket, minor, fault).0
+}
+
+fn counted_top_up(
+    shop: &mut Shop,
+    pocket: &mut Pocket,
+    minor: u32,
+    fault: Option<Fault>,
+) -> (Result<(), DeskError>, u32) {
+    let (answer, exchanges) = shop.serve(pocket, NOW, fault, |desk, field, uid, serving, random| {
+        desk.top_up(field, uid, Amount::from(minor), serving, random)
+    });
+    (answer.map(|_| ()), exchanges)
+}
+
+#[test]
+fn every_step_of_a_day_is_proven_booked_and_acknowledged() {
+    let house = House::new();
+    let mut shop = Shop::without_allowance();
+    let first = house.sync(&mut shop);
+    assert_eq!((first.sent, first.allowance.unwrap().loads_through_minor.minor()), (0, DAILY_LIMIT_MINOR));
+
+    let mut card = issue(&mut shop, "blank-ev2", None);
+    top_up(&mut shop, &mut card, 60_000, None).unwrap();
+    let wanted = counter::sale::Wanted {
+        kind: transit::card::ProductKind::AllRoutePass,
+        line: transit::id::LineNumber(0),
+        month: None,
+    };
+    shop.serve(&mut card, NOW, None, |desk, field, uid, serving, random| {
+        desk.sell(field, uid, wanted, serving, random)
+    })
+    .0
+    .unwrap();
+    shop.serve(&mut card, NOW, None, |desk, field, uid, serving, random| {
+        desk.refund(field, uid, Some(Amount::from(15_000)), serving, random)
+    })
+    .0
+    .unwrap();
+    let token = shop.desk.token(&card.uid()).unwrap().1;
+    shop.desk.block(token, Serving { staff: STAFF, at: NOW }).unwrap();
+
+    let synced = house.sync(&mut shop);
+    assert_eq!((synced.sent, synced.kept_aside), (8, vec![]), "{:?}", shop.step_names());
+    assert_eq!(shop.desk.journal.counts().unwrap(), (8, 0));
+    assert_eq!(shop.desk.journal.verdict(id(3)).unwrap().as_deref(), Some("accepted"), "confirmed");
+    assert_eq!(house.sync(&mut shop).sent, 0, "nothing is sent twice");
+
+    let mut books = house.close();
+    assert_eq!(balance(&mut books, "cards:float").abs(), 45_000);
+    assert_eq!(balance(&mut books, "revenue:passes").abs(), 280_000);
+    assert_eq!(balance(&mut books, "desk:900:cash").abs(), 60_000 + 280_000 - 15_000);
+    assert_eq!(balance(&mut books, "suspense:loads"), 0);
+    assert!(books.deny_list(clock()).unwrap().cards.contains(&token));
+}
+
+#[test]
+fn an_allowance_is_a_ceiling_that_grows_by_a_limit_a_day() {
+    let house = House::new();
+    let mut shop = Shop::without_allowance();
+    house.sync(&mut shop);
+    let mut card = issue(&mut shop, "blank-ev3", None);
+    top_up(&mut shop, &mut card, 400_000, None).unwrap();
+    let refused = top_up(&mut shop, &mut card, 200_000, None).unwrap_err();
+    assert!(matches!(refused, DeskError::Refused(Refusal::AllowanceUsedUp { left_minor: 100_000, .. })), "{refused}");
+    let synced = house.sync(&mut shop);
+    let through = synced.allowance.unwrap().loads_through_minor.minor();
+    assert!(through <= DAILY_LIMIT_MINOR, "no more than a day's limit in a day: {through}");
+    house.close();
+}
+
+#[test]
+fn a_lost_registered_card_is_blocked_and_its_value_is_on_a_new_one_once() {
+    let house = House::new();
+    let mut shop = Shop::without_allowance();
+    house.sync(&mut shop);
+    let mut lost = issue(&mut shop, "blank-ev2", Some(4711));
+    top_up(&mut shop, &mut lost, 90_000, None).unwrap();
+    let mut new = issue(&mut shop, "blank-ev3", None);
+    house.sync(&mut shop);
+
+    let holder = Lost::Holder(HolderReference(4711.try_into().unwrap()));
+    let (lost_token, new_token) = (shop.desk.token(&lost.uid()).unwrap().1, shop.desk.token(&new.uid()).unwrap().1);
+    let grant = house.uplink().grant(&mut shop.desk.journal, holder, new_token, NOW).unwrap();
+    assert_eq!((grant.lost, grant.amount_minor.minor()), (lost_token, 90_000));
+    let kept = shop.desk.journal.grants(&signing().public_key()).unwrap();
+    assert_eq!(kept, [grant], "a grant is good without a network too");
+    let transfer = |shop: &mut Shop, new: &mut Pocket| {
+        let work = shop.serve(new, NOW, None, |desk, field, uid, serving, random| {
+            desk.transfer(field, uid, &grant, serving, random)
+        });
+        work.0
+    };
+    let (_, report) = transfer(&mut shop, &mut new).unwrap();
+    assert!(matches!(report, Some(Report::Moved(moved)) if moved.balance_minor.minor() == 90_000));
+    assert_eq!(new.purse(), 90_000);
+    assert!(transfer(&mut shop, &mut new).is_err(), "once");
+
+    let synced = house.sync(&mut shop);
+    assert_eq!(synced.kept_aside, []);
+    let other = issue(&mut shop, "blank-ev1", None);
+    let other_token = shop.desk.token(&other.uid()).unwrap().1;
+    let twice = house.uplink().grant(&mut shop.desk.journal, Lost::Card(lost_token), other_token, NOW).unwrap_err();
+    assert!(matches!(twice, UplinkError::Refused(_)), "{twice}");
+    let mut books = house.close();
+    assert!(books.deny_list(clock()).unwrap().cards.contains(&lost_token));
+    assert_eq!(balance(&mut books, "cards:float").abs(), 90_000, "moved, not made");
+}
+
+#[test]
+fn what_was_paid_for_a_card_that_is_gone_waits_until_its_records_prove_that_it_was_not_written() {
+    let exchanges = counted_top_up(&mut Shop::new(), &mut Pocket::new("adult"), 20_000, None).1;
+    for is_written in [false, true] {
+        let house = House::new();
+        let mut shop = Shop::without_allowance();
+        let mut elsewhere = Shop::of_device(DESK + 1, issuer_keys());
+        house.sync(&mut shop);
+        house.sync(&mut elsewhere);
+        let mut card = issue(&mut elsewhere, "blank-ev2", None);
+        top_up(&mut elsewhere, &mut card, 10_000, None).unwrap();
+        house.sync(&mut elsewhere);
+
+        let fault = if is_written { Fault::LoseAfter(exchanges) } else { Fault::LoseBefore(exchanges) };
+        assert!(top_up(&mut shop, &mut card, 20_000, Some(fault)).is_err());
+        let unknown = shop.steps().last().unwrap().id;
+        house.sync(&mut shop);
+        let ask = |shop: &Shop| house.uplink().is_written(&shop.desk.journal, unknown, NOW).unwrap();
+        assert_eq!(ask(&shop), None, "nobody has seen the card since");
+
+        // The rider goes to another desk.
+        top_up(&mut elsewhere, &mut card, 5_000, None).unwrap();
+        house.sync(&mut elsewhere);
+        assert_eq!(ask(&shop), Some(is_written));
+        let serving = Serving { staff: STAFF, at: NOW };
+        let given_back = shop.desk.give_back(id(1), |_| Some(is_written), serving);
+        match given_back {
+            Ok(report) if !is_written => {
+                assert_eq!(report, Report::GivenBack { action: id(1), amount_minor: Amount::from(20_000) });
+            }
+            Err(DeskError::Refused(Refusal::IsWritten(_))) if is_written => {}
+            other => panic!("{is_written}: {other:?}"),
+        }
+        assert_eq!(house.sync(&mut shop).kept_aside, []);
+        let mut books = house.close();
+        let on_cards = if is_written { 35_000 } else { 15_000 };
+        assert_eq!(i64::from(card.purse()), on_cards);
+        assert_eq!(balance(&mut books, "cards:float").abs(), on_cards);
+        assert_eq!(balance(&mut books, "suspense:loads"), 0);
+    }
+}
+
+#[test]
+fn what_the_clearing_house_did_not_sign_is_not_believed_and_nothing_is_noted() {
+    let house = House::new();
+    let mut shop = Shop::new();
+    let card = issue(&mut shop, "blank-ev2", None);
+    let stranger = Uplink::new(&house.url, [7; 32], Duration::from_secs(30)).unwrap();
+    let error = stranger.sync(&mut shop.desk.journal, NOW).unwrap_err();
+    assert!(matches!(error, UplinkError::NotBelieved(_)), "{error}");
+    assert_eq!(shop.desk.journal.counts().unwrap(), (2, 2));
+    drop(card);
+    house.close();
+    let nobody = Uplink::new("http://127.0.0.1:9", signing().public_key(), Duration::from_secs(5)).unwrap();
+    let error = nobody.sync(&mut shop.desk.journal, NOW).unwrap_err();
+    assert!(matches!(error, UplinkError::Network(_)), "{error}");
+}
