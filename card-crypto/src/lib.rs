@@ -73,9 +73,7 @@ pub use apdu::FrameSize;
 pub use auth::{AuthenticationError, KeyHolder, MemoryKey};
 pub use card::{Authenticated, Card, Commit, Conversation, Idle, Staged};
 pub use channel::{AesMessaging, Ev1, Ev2, FactoryDes, NoTransactionMac, SecureMessaging};
-pub use command::{
-    Command, Configuration, DfName, Generation, NotAuthenticated, ProximityCheck, RecordRange, Version,
-};
+pub use command::{Command, Configuration, DfName, Generation, NotAuthenticated, ProximityCheck, RecordRange, Version};
 pub use diversification::{InvalidDiversificationInput, diversify_aes128};
 pub use error::{Error, Misbehaviour, Misuse, OutOfRange};
 pub use file::{Access, AccessRights, Aid, CommunicationMode, FileNumber};
