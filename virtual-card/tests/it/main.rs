@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arbitrary_commands;
+mod bit_flips;
 mod dialogues;
 mod fixtures;
 mod known_answers;
@@ -9,6 +10,7 @@ mod person;
 mod raw_reader;
 mod real_reader;
 mod sam;
+mod secure_reader;
 mod torn;
 mod transactions;
 mod virtual_reader;
