@@ -278,6 +278,16 @@ mod tests {
         }
     }
 
+    /// AN12196 table 26: key 0 under itself, at counter 3.
+    #[test]
+    fn change_key() {
+        let session = session("4CF3CB41A22583A61E89B158D252FC53", "5529860B2FC5FB6154B7F28361D30BF9", "7614281A", 3);
+        let cryptogram =
+            bytes::<40>("C0EB4DEEFEDDF0B513A03A95A75491818580503190D4D05053FF75668A01D6FDA6610234BDED6432");
+        let opened = session.open_key(0xC4, &[0], &cryptogram, KeyType::Aes, None);
+        assert!(opened == Ok(CardKey::aes(bytes("5004BF991F408672B1EF00F08F9E8647"), 1)));
+    }
+
     /// Aligned data gets a whole block of padding.
     #[test]
     fn padding_round_trip() {

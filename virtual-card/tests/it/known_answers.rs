@@ -1,8 +1,28 @@
 //! Answers that others have published.
 
-use virtual_card::{Application, Generation, Identity, Picc, diversify_aes128, framing::FrameSize};
+use virtual_card::{
+    Application, CardKey, Generation, Identity, KeyType, Memory, Picc, diversify_aes128, framing::FrameSize,
+};
 
 use crate::raw_reader::{decrypt, wrap};
+
+/// sotechcllc/RFDoorLock, "Desfire EV1 Communication Examples.htm": a trace of a real EV1 of 8 KB, from 2013.
+const TRACE: &str = "published trace of a real EV1";
+
+fn ev1() -> Identity {
+    Identity {
+        uid: [0x04, 0x3F, 0x72, 0x63, 0x34, 0x80, 0],
+        generation: Generation::Ev1,
+        frame_size: FrameSize::Bytes64,
+    }
+}
+
+/// A card with this key at its top level, whose next random number is this one.
+fn card_with(key: CardKey, rnd_b: &[u8]) -> Picc {
+    let mut random = [0; 16];
+    random[..rnd_b.len()].copy_from_slice(rnd_b);
+    Picc::with_memory(ev1(), Memory { master_key: key, ..Memory::factory() }, Box::new(move || random))
+}
 
 fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text).expect("hexadecimal")
@@ -70,5 +90,128 @@ fn handshakes() {
         assert_eq!(answer, [&bytes(challenge)[..], &[0x91, 0xAF]].concat(), "{source}");
         let answer = card.handle(&wrap(0xAF, &bytes(response)));
         assert_eq!(answer, [&bytes(expected)[..], &[0x91, 0x00]].concat(), "{source}");
+    }
+}
+
+/// Authenticate, AuthenticateISO and AuthenticateAES whole: the card, given the published RndB, answers the published
+/// bytes to the published reader.
+#[test]
+fn handshakes_of_ev1_and_d40() {
+    const AES: KeyType = KeyType::Aes;
+    const DES: KeyType = KeyType::TwoKeyTripleDes;
+    const ZERO: &str = "00000000000000000000000000000000";
+    // (source, command, key, RndB, enciphered RndB, reader's answer, card's answer)
+    let cases = [
+        (
+            TRACE,
+            0xAA,
+            (AES, ZERO),
+            "C05DDD714FD788A6B7B754F3C4D066E8",
+            "B969FDFE56FD91FC9DE6F6F213B8FD1E",
+            "36AAD7DF6E436BA08D18613830A70D5AD43E3D3F4A8D47541EEE623A934E4774",
+            "800DB680BC146BD121D6578F2D2E2059",
+        ),
+        (
+            TRACE,
+            0xAA,
+            (AES, "00102030405060708090A0B0B0A09080"),
+            "",
+            "CCC8316C2B2613FE9A189BAC9CC89D03",
+            "C02E061E72E17726489CAEEC997C523758BF863EFE7671C55B4665D06ACCD97B",
+            "72ACCC0BDEA482B53185BB5AD0086246",
+        ),
+        (
+            TRACE,
+            0xAA,
+            (AES, "10182028303840485058606870788088"),
+            "",
+            "B351CB2465D4F33AC627FD6E87A168F2",
+            "044B6CAC343A0865895149649CA8DDE1F5AC4EC67BD208900AF02F049E05F0B0",
+            "A2EE144B1012FBEB7B2F11132D95A454",
+        ),
+        (
+            "crates.io desfire 0.2.0-alpha3, a capture in the test authenticate_aes",
+            0xAA,
+            (AES, ZERO),
+            "",
+            "A33856932308775CF464610C2B17A558",
+            "CBE9726FAF54BC76B2055D0B9700E7DC97ECAD5627F1D1702A16E8408D2A0ADA",
+            "8FDC476F6BAC44FE9150E285ABD68D48",
+        ),
+        (TRACE, 0x1A, (DES, ZERO), "@", "5D994CE085F24089", "21D0AD5F2FD97454A746CC80567F1B1C", "913C6DED84221C41"),
+        (
+            TRACE,
+            0x1A,
+            (DES, "00102031405060708090A0B0B0A09080"),
+            "@",
+            "B295579926155AE3",
+            "70F349740C945DAE159BA9FEDBCC461A",
+            "B8FD7FE56B241FC4",
+        ),
+        (
+            "mifare.net support forum, reply 12600 of 3 August 2015, a real card",
+            0x0A,
+            (DES, ZERO),
+            "D6F77968D2767EA3",
+            "57B0C35A080AE608",
+            "5BD89F653176AE3A7A1128C9D4035129",
+            "B53BF499FEAC13E4",
+        ),
+    ];
+    for (source, command, (key_type, key), rnd_b, challenge, response, answer) in cases {
+        let key = CardKey::new(key_type, &bytes(key), 0).expect("a whole key");
+        let rnd_b = match rnd_b {
+            "" => decrypt(key.bytes().try_into().expect("an AES key"), &bytes(challenge)),
+            "@" => des_decrypted(key.bytes(), &bytes(challenge)),
+            given => bytes(given),
+        };
+        let mut card = card_with(key, &rnd_b);
+        let given = card.handle(&wrap(command, &[0]));
+        assert_eq!(given, [&bytes(challenge)[..], &[0x91, 0xAF]].concat(), "{source}, {command:02X}");
+        let given = card.handle(&wrap(0xAF, &bytes(response)));
+        assert_eq!(given, [&bytes(answer)[..], &[0x91, 0x00]].concat(), "{source}, {command:02X}");
+    }
+}
+
+fn des_decrypted(key: &[u8], block: &[u8]) -> Vec<u8> {
+    use des::cipher::{BlockCipherDecrypt, KeyInit};
+    let key: [u8; 16] = key.try_into().expect("a 2K3DES key");
+    let mut block: [u8; 8] = block.try_into().expect("a block");
+    des::TdesEde2::new(&key.into()).decrypt_block((&mut block).into());
+    block.to_vec()
+}
+
+/// The trace's session under key 1: six commands, whose answers end with the MACs that the real card gave.
+#[test]
+fn a_session_of_a_real_card() {
+    const RND_B: &str = "B351CB2465D4F33AC627FD6E87A168F2";
+    let key: [u8; 16] = bytes("10182028303840485058606870788088").try_into().expect("a key");
+    let rnd_b = decrypt(key, &bytes(RND_B)).try_into().expect("a block");
+    let mut application = Application::new([0x16, 0xDE, 0x00], vec![[0; 16], key], vec![]);
+    application.key_settings = 0x0F;
+    let mut card = Picc::new(ev1(), vec![application], Box::new(move || rnd_b));
+    assert_eq!(card.handle(&wrap(0x5A, &[0x16, 0xDE, 0x00])), [0x91, 0x00]);
+    card.handle(&wrap(0xAA, &[1]));
+    let proof = "044B6CAC343A0865895149649CA8DDE1F5AC4EC67BD208900AF02F049E05F0B0";
+    assert_eq!(card.handle(&wrap(0xAF, &bytes(proof))).last(), Some(&0x00));
+    let long: String = (0..0x34).map(|byte| format!("{byte:02X}")).collect();
+    let rest: String = (0x34..0x50).map(|byte| format!("{byte:02X}")).collect();
+    let read: String = (0..0x30).map(|byte| format!("{byte:02X}")).collect();
+    // (command, parameters, the card's data, the first half of its CMAC)
+    let dialogue = [
+        (0xCD, "05001100500000".to_owned(), String::new(), "A75316AD1596B953"),
+        (0x6F, String::new(), "05".to_owned(), "2D5FF67FFEC9D2D3"),
+        (0xF5, "05".to_owned(), "00001100500000".to_owned(), "2AAC7517024E09DC"),
+        (0x3D, format!("05000000340000{long}"), String::new(), "765C9DAA50ECB62F"),
+        (0x3D, format!("053400001C0000{rest}"), String::new(), "3E0AED986B8B0F37"),
+        (0xBD, "05000000300000".to_owned(), read, "4C65F1F842262BAC"),
+    ];
+    for (instruction, parameters, data, mac) in dialogue {
+        let mut answer = card.handle(&wrap(instruction, &bytes(&parameters)));
+        while answer.ends_with(&[0x91, 0xAF]) {
+            answer.truncate(answer.len() - 2);
+            answer.extend(card.handle(&wrap(0xAF, &[])));
+        }
+        assert_eq!(hex::encode_upper(answer), format!("{data}{mac}9100"), "{instruction:02X}");
     }
 }

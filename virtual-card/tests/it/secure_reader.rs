@@ -134,7 +134,7 @@ impl Session {
                         plain.resize(plain.len().next_multiple_of(16), 0);
                         encrypt_from(self.encryption_key, self.initial([0xA5, 0x5A]), &plain)
                     }
-                    _ => data.to_vec(),
+                    Protection::Parameters | Protection::Mac | Protection::Full | Protection::Key => data.to_vec(),
                 };
                 let counted =
                     [&[instruction], &self.counter.to_le_bytes()[..], &self.identifier, header, &data].concat();
@@ -175,6 +175,16 @@ impl Session {
                 assert_eq!(clear[mark], 0x80, "the answer's padding");
                 clear[..mark].to_vec()
             }
+        }
+    }
+
+    /// Follows a session past a whole answer, whatever it says: counts it, and takes its MAC or last block for the vector.
+    pub(crate) fn accept(&mut self, answer: &[u8]) {
+        self.counter += 1;
+        let body = &answer[..answer.len() - 2];
+        if self.messaging == Messaging::Ev1 && body.len() >= 8 {
+            let data = [&body[..body.len() - 8], &[0]].concat();
+            self.vector = cmac_from(self.mac_key, self.vector, &data);
         }
     }
 
