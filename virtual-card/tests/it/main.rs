@@ -14,3 +14,4 @@ mod secure_reader;
 mod torn;
 mod transactions;
 mod virtual_reader;
+mod whole_card;
