@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use card_crypto::Key;
+use key_store::{Custody, KeyFiles, KeySource};
 use serde::Deserialize;
 use transit::config::{ConfigError, KeysClass, parse};
 use transit::id::{DeviceId, OperatorId};
 use transit::money::Amount;
 use transit::tariff::Tariff;
-use zeroize::Zeroizing;
 
 use crate::deny_list::DenyList;
 use crate::signer::Signer;
@@ -70,7 +69,7 @@ struct ConfigFile {
     listen: SocketAddr,
     database: PathBuf,
     tariff: PathBuf,
-    keys: PathBuf,
+    keys: KeySource,
     keys_class: KeysClass,
     transaction_mac_policy: TransactionMacPolicy,
     #[serde(rename = "operator", default)]
@@ -105,21 +104,13 @@ struct DeskEntry {
     daily_load_limit_minor: Amount,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    class: KeysClass,
-    token: Zeroizing<String>,
-    transaction_mac: Zeroizing<String>,
-    signing_seed: Zeroizing<String>,
-}
-
 impl Config {
-    /// Reads the configuration at `path` and the files that it names, relative to it.
+    /// Reads the configuration at `path` and the files that it names, relative to it; `credentials` is the folder of the
+    /// unit's credentials, where the program runs in one.
     ///
     /// # Errors
     /// [`ConfigError`] names the file, the line where one is to blame, and what would be right.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub fn read(path: &Path, credentials: Option<&Path>) -> Result<Self, ConfigError> {
         let file: ConfigFile = parse(path, &read(path)?)?;
         let refuse = |message: String| ConfigError::whole_file(path, message);
         let beside = |named: &Path| path.parent().unwrap_or(Path::new("")).join(named);
@@ -167,7 +158,7 @@ impl Config {
         };
         let tariff_path = beside(&file.tariff);
         let tariff = Tariff::parse(&tariff_path, &read(&tariff_path)?)?;
-        let (vault, signer) = read_keys(&beside(&file.keys), file.keys_class)?;
+        let (vault, signer) = read_keys(path, &file.keys, credentials, file.keys_class)?;
         Ok(Self {
             listen: file.listen,
             database: beside(&file.database),
@@ -183,28 +174,20 @@ impl Config {
     }
 }
 
-fn read_keys(path: &Path, class: KeysClass) -> Result<(Vault, Signer), ConfigError> {
-    let text = Zeroizing::new(read(path)?);
-    let file: KeyFile = parse(path, &text)?;
-    if file.class != class {
-        return Err(ConfigError::whole_file(
-            path,
-            format!("these are {:?} keys and the configuration asks for {class:?} keys", file.class),
-        ));
-    }
-    let token = Key::new(*secret(path, "token", &file.token)?);
-    let transaction_mac = Key::new(*secret(path, "transaction_mac", &file.transaction_mac)?);
-    let signer = Signer::from_seed(&*secret(path, "signing_seed", &file.signing_seed)?)
-        .ok_or_else(|| ConfigError::whole_file(path, "`signing_seed` is no seed of an Ed25519 key"))?;
-    Ok((Vault::new(&token, transaction_mac), signer))
-}
-
-/// The bytes of a secret; the error does not repeat it.
-fn secret<const N: usize>(path: &Path, name: &str, text: &str) -> Result<Zeroizing<[u8; N]>, ConfigError> {
-    let mut bytes = Zeroizing::new([0; N]);
-    hex::decode_to_slice(text, &mut *bytes)
-        .map_err(|_| ConfigError::whole_file(path, format!("`{name}` must be {} hexadecimal digits", 2 * N)))?;
-    Ok(bytes)
+fn read_keys(
+    path: &Path,
+    source: &KeySource,
+    credentials: Option<&Path>,
+    class: KeysClass,
+) -> Result<(Vault, Signer), ConfigError> {
+    let files = KeyFiles { configuration: path, credentials, read: &|path| std::fs::read_to_string(path) };
+    let refuse = |message| ConfigError::whole_file(path, message);
+    let keys = source.read(&files, class, Custody::Vault)?.ok_or_else(|| {
+        refuse("`keys`: the vault checks Transaction MACs itself, with keys in a file or a credential, not in a SAM")
+    })?;
+    let signer = keys.signing_seed().and_then(Signer::from_seed);
+    let signer = signer.ok_or_else(|| refuse("`keys`: they lack `signing_seed`, 64 hexadecimal digits"))?;
+    Ok((Vault::new(keys), signer))
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -155,7 +155,8 @@ impl ConfigArgument {
     fn open(&self) -> Result<ClearingHouse, Box<dyn Error>> {
         // It will hold keys: no core image of it is written, and only root may look into its memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        Ok(ClearingHouse::open(Config::read(&self.path)?)?)
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Ok(ClearingHouse::open(Config::read(&self.path, credentials.as_deref())?)?)
     }
 }
 

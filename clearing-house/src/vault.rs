@@ -5,9 +5,10 @@
 use aes::Aes128Dec;
 use aes::cipher::{BlockCipherDecrypt, KeyInit};
 use card_crypto::transaction_mac::{self, TransactionMacInput};
-use card_crypto::{FileNumber, Key, OutOfRange, diversify_aes128};
+use card_crypto::{FileNumber, Key, OutOfRange};
+use key_store::{KeyRole, KeySet};
 use transit::action::Action;
-use transit::card::{APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, KEY_TRANSACTION_MAC, SYSTEM_ID};
+use transit::card::{FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN};
 use transit::id::CardToken;
 use transit::money::Amount;
 use transit::tap::{Tap, TransactionMac};
@@ -17,10 +18,11 @@ use zeroize::Zeroizing;
 const ISSUER_READ_LENGTH: u32 = 64;
 const _: () = assert!(ISSUER_LEN == 64, "the issuer file is read whole");
 
-/// The token key and the Transaction MAC master key; both are wiped when it is dropped.
+/// The token keys and the Transaction MAC master keys, up to two live versions of each; wiped when it is dropped.
 pub struct Vault {
-    token: Aes128Dec,
-    transaction_mac: Key,
+    keys: KeySet,
+    /// Newest first.
+    tokens: Vec<Aes128Dec>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -41,9 +43,12 @@ pub enum Proof {
 }
 
 impl Vault {
-    /// A vault with the key that tokens are made with and the master of every card's Transaction MAC key.
-    pub fn new(token: &Key, transaction_mac: Key) -> Self {
-        Self { token: Aes128Dec::new(token.expose_secret().into()), transaction_mac }
+    /// A vault with the keys that tokens are made with and the masters of the cards' Transaction MAC keys.
+    pub fn new(keys: KeySet) -> Self {
+        let versions = keys.versions(KeyRole::Token).into_iter();
+        let masters = versions.filter_map(|version| keys.master(KeyRole::Token, version).ok());
+        let tokens = masters.map(|master| Aes128Dec::new(master.expose_secret().into())).collect();
+        Self { keys, tokens }
     }
 
     /// Checks the Transaction MAC of `tap` over everything that its validator says it read and wrote.
@@ -72,9 +77,11 @@ impl Vault {
             Ok(input) => input,
             Err(why) => return Proof::Wrong(why),
         };
-        let name = Zeroizing::new([&uid[..], &APPLICATION_ID, &[KEY_TRANSACTION_MAC], &SYSTEM_ID].concat());
-        let key = diversify_aes128(&self.transaction_mac, &name).expect("15 bytes are within the 31 of AN10922");
-        if transaction_mac::verify(&key, &uid, mac.counter, &input, &mac.value) {
+        // A card keeps the key that it was issued with, so either version may be the right one.
+        let is_right = |key: Key| transaction_mac::verify(&key, &uid, mac.counter, &input, &mac.value);
+        let versions = self.keys.versions(KeyRole::TransactionMac).into_iter();
+        let mut keys = versions.filter_map(|version| self.keys.card_key(KeyRole::TransactionMac, version, &uid).ok());
+        if keys.any(is_right) {
             Proof::Right
         } else {
             Proof::Wrong("its Transaction MAC does not belong to this card and this transaction")
@@ -83,12 +90,14 @@ impl Vault {
 
     /// The UID: a token is one AES block, the UID and nine zero bytes.
     fn open(&self, token: CardToken) -> Option<Zeroizing<[u8; 7]>> {
-        let mut block = Zeroizing::new(token.0);
-        self.token.decrypt_block((&mut *block).into());
-        let (uid, padding) = block.split_at(7);
-        let mut out = Zeroizing::new([0; 7]);
-        out.copy_from_slice(uid);
-        (padding == [0; 9]).then_some(out)
+        self.tokens.iter().find_map(|key| {
+            let mut block = Zeroizing::new(token.0);
+            key.decrypt_block((&mut *block).into());
+            let (uid, padding) = block.split_at(7);
+            let mut out = Zeroizing::new([0; 7]);
+            out.copy_from_slice(uid);
+            (padding == [0; 9]).then_some(out)
+        })
     }
 }
 

@@ -91,14 +91,11 @@ impl<'de> Visitor<'de> for PlainVisitor {
         let mut class = None;
         let mut seed = None;
         let mut keys: Vec<(KeyRole, Versions)> = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "class" => class = Some(map.next_value::<KeysClass>()?),
-                "signing_seed" => seed = Some(map.next_value::<Secret<32>>()?),
-                _ => {
-                    let role = name.parse().map_err(de::Error::custom)?;
-                    keys.push((role, map.next_value()?));
-                }
+        while let Some(field) = map.next_key::<Field>()? {
+            match field {
+                Field::Class => class = Some(map.next_value::<KeysClass>()?),
+                Field::SigningSeed => seed = Some(map.next_value::<Secret<32>>()?),
+                Field::Key(role) => keys.push((role, map.next_value()?)),
             }
         }
         let mut set = KeySet::new(class.ok_or_else(|| de::Error::missing_field("class"))?);
@@ -111,6 +108,23 @@ impl<'de> Visitor<'de> for PlainVisitor {
             Some(seed) => set.with_signing_seed(*seed.0),
             None => set,
         }))
+    }
+}
+
+/// A name in the file; one that is unknown is refused at its line.
+enum Field {
+    Class,
+    SigningSeed,
+    Key(KeyRole),
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "class" => Ok(Self::Class),
+            "signing_seed" => Ok(Self::SigningSeed),
+            role => role.parse().map(Self::Key).map_err(de::Error::custom),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ async fn with_server<F: Future<Output = ()>>(ask: impl FnOnce(Client, String) ->
     ask(client, base).await;
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
-    let config = clearing_house::Config::read(&folder.path().join("clearing-house.toml")).unwrap();
+    let config = clearing_house::Config::read(&folder.path().join("clearing-house.toml"), None).unwrap();
     let clearing_house = clearing_house::ClearingHouse::open(config).unwrap();
     City { folder, clearing_house }
 }

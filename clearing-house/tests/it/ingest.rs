@@ -131,6 +131,16 @@ fn transaction_mac_wrong_or_missing() {
     }
 }
 
+/// Cards and validators come to a new key one by one: until then the older one proves.
+#[test]
+fn after_a_roll_the_older_keys_still_prove() {
+    let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);
+    let mut city = City::after_a_roll();
+    assert_eq!(verdicts(&city.upload(std::slice::from_ref(&tap))), [Accepted]);
+    let forged = resealed(&tap, |tap| tap.transaction_mac.as_mut().unwrap().value[0] ^= 1);
+    assert_eq!(verdicts(&City::after_a_roll().upload(&[forged])), [MacWrong]);
+}
+
 #[test]
 fn a_policy_that_does_not_enforce_books_what_is_unproven() {
     let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);

@@ -59,7 +59,7 @@ fn books_of_version_1_are_taken_over_whole() {
     assert!(before.iter().all(|rows| !rows.is_empty()));
     drop(old);
 
-    let clearing_house = ClearingHouse::open(Config::read(&config).unwrap()).unwrap();
+    let clearing_house = ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap();
     let mut taken_over = City { folder, clearing_house };
     let after: Vec<_> = TABLES.iter().map(|table| rows(&taken_over.sql(), table)).collect();
     assert_eq!(after, before, "not a row is changed");
@@ -95,6 +95,6 @@ fn books_with_a_row_that_names_nothing_are_refused() {
     let old = Connection::open(&path).unwrap();
     old.execute_batch("PRAGMA foreign_keys = OFF; DROP TRIGGER receipt_delete; DELETE FROM receipt").unwrap();
     drop(old);
-    let error = ClearingHouse::open(Config::read(&config).unwrap()).unwrap_err().to_string();
+    let error = ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap_err().to_string();
     assert!(error.starts_with("a row of the books is damaged: a row of `"), "{error}");
 }

@@ -79,7 +79,25 @@ impl City {
     pub(crate) fn with_policy(policy: &str) -> Self {
         let folder = memory_folder();
         let path = write_config(folder.path(), policy);
-        let clearing_house = ClearingHouse::open(Config::read(&path).unwrap()).unwrap();
+        let clearing_house = ClearingHouse::open(Config::read(&path, None).unwrap()).unwrap();
+        Self { folder, clearing_house }
+    }
+
+    /// A clearing house that has rolled its keys: the newest of each is another, and the cards have the older.
+    pub(crate) fn after_a_roll() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_config(folder.path(), "enforce");
+        let two = |name: &str, key: [u8; 16]| {
+            format!("{name} = {{ 2 = \"{}\", 1 = \"{}\" }}\n", hex::encode([0x77; 16]), hex::encode(key))
+        };
+        let keys = format!(
+            "class = \"test\"\n{}{}signing_seed = \"{}\"\n",
+            two("token", TOKEN_KEY),
+            two("transaction_mac", TRANSACTION_MAC_KEY),
+            hex::encode([0x33; 32])
+        );
+        std::fs::write(folder.path().join("keys.toml"), keys).unwrap();
+        let clearing_house = ClearingHouse::open(Config::read(&path, None).unwrap()).unwrap();
         Self { folder, clearing_house }
     }
 

@@ -56,7 +56,7 @@ fn a_file_in_the_clear_is_refused_by_line_and_without_its_keys() {
     let key = "7E577E570000000000000000000000A2";
     for (text, message) in [
         ("validate = \"00\"\nclass = \"test\"".to_owned(), "keys.toml:1: a key here is 32 hexadecimal digits"),
-        (format!("class = \"test\"\nmaster = \"{key}\""), "keys.toml:1: there is no key `master`"),
+        (format!("class = \"test\"\nmaster = \"{key}\""), "keys.toml:2: there is no key `master`"),
         (format!("class = \"test\"\n\ntoken = {{ 256 = \"{key}\" }}"), "keys.toml:3: a key's version is 0 to 255"),
         ("class = \"test\"\ntoken = {}".to_owned(), "keys.toml:2: a key has at least one version"),
         (format!("token = \"{key}\""), "keys.toml:1: missing field `class`"),
