@@ -20,11 +20,15 @@ CREATE TABLE step (
     sealed   BLOB NOT NULL CHECK (length(sealed) = 512),
     -- The first step of the same action.
     first    INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    step     TEXT NOT NULL,
     card     BLOB NOT NULL CHECK (length(card) = 16),
     -- What it takes of the allowance, in minor units.
     takes    INTEGER NOT NULL CHECK (takes >= 0)
 ) STRICT;
-CREATE INDEX step_of_action ON step (first);
+-- Which actions are open, and what is taken, is asked before every load: these indexes answer it alone.
+CREATE INDEX step_of_action ON step (first, sequence, step, kind);
+CREATE INDEX step_takes ON step (takes) WHERE takes > 0;
 CREATE INDEX step_of_card ON step (card);
 
 CREATE TRIGGER step_has_no_gap BEFORE INSERT ON step

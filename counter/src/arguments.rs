@@ -79,7 +79,7 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Staffed {
     /// The number of the clerk who is responsible.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub staff: u32,
 }
 

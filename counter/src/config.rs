@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use key_store::KeySource;
 use serde::Deserialize;
 use transit::config::{ConfigError, KeysClass};
-use transit::id::{DeviceId, Epoch, OperatorId};
+use transit::id::{CardToken, DeviceId, Epoch, OperatorId};
 use transit::tariff::Tariff;
 
 use crate::words::Language;
@@ -28,6 +28,8 @@ pub struct DeskConfig {
     pub language: Language,
     /// The tariff file.
     pub tariff: PathBuf,
+    /// The deny list, as `clearing-house deny-list` writes it; without one only what this desk blocked itself is blocked.
+    pub deny_list: Option<PathBuf>,
     /// Where the card keys are: a key file, a credential of systemd, or a SAM.
     pub keys: KeySource,
     /// Which class of keys may load: test keys and real keys cannot both.
@@ -89,6 +91,9 @@ impl DeskConfig {
         for named in [&mut config.tariff, &mut config.journal] {
             *named = path.parent().unwrap_or(Path::new("")).join(&*named);
         }
+        if let Some(named) = &mut config.deny_list {
+            *named = path.parent().unwrap_or(Path::new("")).join(&*named);
+        }
         if config.epoch == 0 {
             return refuse("epoch is 1 to 255");
         }
@@ -109,9 +114,40 @@ impl DeskConfig {
         Tariff::parse(&self.tariff, &text(&self.tariff)?)
     }
 
+    /// The deny list that the configuration names, empty where it names none.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn deny_list(&self) -> Result<DenyList, ConfigError> {
+        let Some(path) = &self.deny_list else { return Ok(DenyList::default()) };
+        let DenyListFile { mut cards, .. } = transit::config::parse(path, &text(path)?)?;
+        cards.sort_unstable();
+        Ok(DenyList(cards))
+    }
+
     /// The name of a clerk; `None` where the configuration names others and not this one.
     pub fn clerk(&self, number: u32) -> Option<&str> {
         self.staff.get(&number.to_string()).map(String::as_str)
+    }
+}
+
+/// Blocked cards, by token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DenyList(Vec<CardToken>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyListFile {
+    /// A desk's steps name no version of it.
+    #[serde(rename = "version")]
+    _version: u32,
+    cards: Vec<CardToken>,
+}
+
+impl DenyList {
+    /// Whether the card is on it.
+    pub fn contains(&self, card: CardToken) -> bool {
+        self.0.binary_search(&card).is_ok()
     }
 }
 

@@ -26,6 +26,7 @@ use transit::pass::PassRefusal;
 use transit::tariff::Tariff;
 use transit::time::{Moment, Month};
 
+use crate::config::DenyList;
 use crate::journal::{Journal, JournalError};
 use crate::lint::Finding;
 use crate::open_action::{OpenState, open_actions};
@@ -42,6 +43,8 @@ pub struct Rules {
     pub clearing_house_public_key: [u8; 32],
     /// The keys under which chips are genuine.
     pub originality_keys: Vec<OriginalityKey>,
+    /// The cards that are blocked.
+    pub deny_list: DenyList,
 }
 
 /// A desk at work.
@@ -55,10 +58,10 @@ pub struct Desk<K> {
     pub journal: Journal,
 }
 
-/// Who serves, when, and with which chance.
+/// Who serves, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Serving {
-    /// The number of the clerk.
+    /// The number of the clerk. 0 is nobody in particular: what is settled then is the affair of the clerk who began it.
     pub staff: u32,
     /// The time.
     pub at: Moment,
@@ -124,6 +127,9 @@ pub enum Refusal {
         /// The newest step.
         newest: Moment,
     },
+    /// The card is on the deny list, was blocked here, or its value was granted to another card.
+    #[error("the card is blocked: nothing is loaded onto it or paid out; keep it and tell the control room")]
+    Blocked,
     /// The purse or the card's counters do not take it.
     #[error(transparent)]
     Record(#[from] DeskRecordError),
@@ -223,6 +229,8 @@ pub enum ResumedOutcome {
     Undone,
     /// The card does not show any more whether it had it: the clearing house will tell.
     StillUnknown,
+    /// The card does not have it, and the desk may not write it now: the cash waits, or is given back.
+    Waits,
 }
 
 /// What an action writes, in words of the layout.
@@ -246,6 +254,22 @@ impl<K: KeyStore> Desk<K> {
         Ok((uid, self.keys.token(&uid)?))
     }
 
+    /// Whether a card is blocked, as far as this desk knows: by the deny list, by a clerk here, or because its value was
+    /// granted to another card.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn is_blocked(&self, card: CardToken) -> Result<bool, DeskError> {
+        let was_blocked = |step: &Action| step.kind == ActionKind::Block && step.card == card;
+        Ok(self.rules.deny_list.contains(card)
+            || self.journal.of_card(card)?.iter().any(was_blocked)
+            || self.journal.grants(&self.rules.clearing_house_public_key)?.iter().any(|grant| grant.lost == card))
+    }
+
+    pub(crate) fn refuse_blocked(&self, card: CardToken) -> Result<(), DeskError> {
+        if self.is_blocked(card)? { Err(Refusal::Blocked.into()) } else { Ok(()) }
+    }
+
     /// Whether `amount` more may be loaded at `at`, with `paid` of it already counted among what is paid and open.
     pub(crate) fn check_allowance(&self, amount: Amount, counted: Amount, at: Moment) -> Result<(), DeskError> {
         let newest = self.journal.newest_at()?.unwrap_or(at);
@@ -257,7 +281,7 @@ impl<K: KeyStore> Desk<K> {
         if at.max(newest) > allowance.valid_until {
             return Err(Refusal::AllowanceExpired(allowance).into());
         }
-        let paid_minor: i64 = open_actions(&self.journal.all()?)
+        let paid_minor: i64 = open_actions(&self.journal.of_open_actions()?)
             .iter()
             .filter(|open| open.state == OpenState::Paid)
             .map(|open| open.first.amount.minor())
@@ -386,21 +410,19 @@ impl<K: KeyStore> Desk<K> {
         let mut resumed = Vec::new();
         for open_action in open_actions(&self.journal.of_card(card)?) {
             let first = open_action.first;
+            let staff = if serving.staff == 0 { first.staff } else { serving.staff };
+            let serving = Serving { staff, ..serving };
             let outcome = match open_action.state {
                 // An issue finds out for itself how far the card is; an exchange waits for its new card.
                 _ if first.kind == ActionKind::Issue => continue,
                 OpenState::HalfMoved(_) => continue,
-                OpenState::Paid if first.card == card => {
-                    self.finish(transport, &uid, &first, serving, random)?;
-                    ResumedOutcome::Finished
-                }
+                OpenState::Paid if first.card == card => self.finish_now(transport, &uid, &first, serving, random)?,
                 OpenState::Unknown(step) if step.card == card => {
                     match self.look(transport, &uid, &first, &step, serving, random)? {
                         Some(true) => ResumedOutcome::Found,
                         None => ResumedOutcome::StillUnknown,
                         Some(false) if first.step == Step::Paid => {
-                            self.finish(transport, &uid, &first, serving, random)?;
-                            ResumedOutcome::Finished
+                            self.finish_now(transport, &uid, &first, serving, random)?
                         }
                         Some(false) => ResumedOutcome::Undone,
                     }
@@ -444,7 +466,23 @@ impl<K: KeyStore> Desk<K> {
         Ok(is_written)
     }
 
-    /// Writes what was paid and is not on the card.
+    /// Writes what was paid and is not on the card, where the desk may.
+    fn finish_now<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8; 7],
+        first: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<ResumedOutcome, DeskError> {
+        match self.finish(transport, uid, first, serving, random) {
+            Ok(_) => Ok(ResumedOutcome::Finished),
+            // Whatever else is done with the card goes on: the cash is safe where it is.
+            Err(DeskError::Refused(_)) => Ok(ResumedOutcome::Waits),
+            Err(error) => Err(error),
+        }
+    }
+
     fn finish<T: Transport>(
         &mut self,
         transport: &mut T,
@@ -453,6 +491,7 @@ impl<K: KeyStore> Desk<K> {
         serving: Serving,
         random: Random<'_>,
     ) -> Result<Action, DeskError> {
+        self.refuse_blocked(first.card)?;
         self.check_allowance(first.amount, first.amount, serving.at)?;
         match open(transport, uid, also_for(first.kind), &mut self.keys, random)? {
             Opening::Ev1(opened) => self.finish_on(opened, first, serving, random),

@@ -40,7 +40,7 @@ impl<K: KeyStore> Desk<K> {
             OpenState::Unknown(step) => open.first.kind == ActionKind::Exchange && step.card != open.first.card,
             OpenState::Paid => false,
         };
-        let open: Vec<Action> = open_actions(&self.journal.all()?)
+        let open: Vec<Action> = open_actions(&self.journal.of_open_actions()?)
             .into_iter()
             .filter(|open| waits(open) && named.is_none_or(|named| named == open.first.id))
             .map(|open| open.first)
@@ -86,11 +86,12 @@ impl<K: KeyStore> Desk<K> {
         serving: Serving,
         random: Random<'_>,
     ) -> Result<Action, DeskError> {
+        let card = self.keys.token(uid)?;
+        self.refuse_blocked(card)?;
         let balance = opened.record.balance_after;
         let amount = Amount::from_minor(balance.minor()).ok_or(Refusal::EmptyPurse)?;
         let (_, issuer) = opened.issuer.ok_or(Refusal::EmptyPurse)?;
         self.check_allowance(amount, Amount::ZERO, serving.at)?;
-        let card = self.keys.token(uid)?;
         let step = self.step(ActionKind::Exchange, Step::Unknown, card, amount, serving)?;
         let emptied = Issuer { products: [Product::NONE; PRODUCTS], ..issuer };
         let write = DeskWrite { action: step.id, at: serving.at, amount };
@@ -205,6 +206,7 @@ impl<K: KeyStore> Desk<K> {
         random: Random<'_>,
     ) -> Result<Report, DeskError> {
         let card = self.keys.token(uid)?;
+        self.refuse_blocked(card)?;
         let (_, own) = opened.issuer.ok_or(Refusal::NoRoomForPasses)?;
         let issuer = match load.issuer {
             Some(old) => taken_over(&own, old, self.today(serving.at)).ok_or(Refusal::NoRoomForPasses)?,

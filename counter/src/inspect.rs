@@ -111,18 +111,24 @@ impl<K: KeyStore> Desk<K> {
                 .filter(|_| profile != Profile::Ordinary)
                 .map(|issuer| issuer.profile_valid_until),
             passes: passes.map(|pass| pass_on_card(&pass, today)).collect(),
-            verdicts: self.verdicts(&record, issuer, at)?,
+            verdicts: self.verdicts(card, &record, issuer, at)?,
             records: std::iter::once(&record).chain(&older).map(record_on_card).collect(),
         })))
     }
 
     /// The decision of a validator of each line, at no stop in particular.
-    fn verdicts(&self, record: &Record, issuer: Option<Issuer>, at: Moment) -> Result<Vec<Verdict>, DeskError> {
+    fn verdicts(
+        &self,
+        card: CardToken,
+        record: &Record,
+        issuer: Option<Issuer>,
+        at: Moment,
+    ) -> Result<Vec<Verdict>, DeskError> {
         let tap = self.journal.next_id()?;
         let view = CardView {
             record: *record,
             issuer: issuer.filter(|_| record.has_pass || record.has_profile),
-            denied: false,
+            denied: self.is_blocked(card)?,
         };
         let verdict = |line: LineNumber| {
             let boarding = Boarding { tap, line, stop: StopNumber(0), at };

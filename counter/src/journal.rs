@@ -73,15 +73,6 @@ pub struct KeptAnswer {
     pub signature: Vec<u8>,
 }
 
-/// A sealed step, and what the clearing house said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The step.
-    pub action: Action,
-    /// The verdict, where there is one.
-    pub verdict: Option<String>,
-}
-
 impl Journal {
     /// Opens the journal at `path`, or creates it with `epoch`. An intent that a dead process left becomes an unknown
     /// step, which is returned.
@@ -210,11 +201,14 @@ impl Journal {
         let first = action.names.unwrap_or(action.id).sequence;
         self.write("written", |transaction| {
             transaction.execute(
-                "INSERT INTO step (sequence, sealed, first, card, takes) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO step (sequence, sealed, first, kind, step, card, takes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     action.id.sequence,
                     sealed.as_bytes().as_slice(),
                     first,
+                    action.kind.name(),
+                    action.step.name(),
                     action.card.0.as_slice(),
                     action.takes_of_allowance().minor()
                 ],
@@ -249,6 +243,22 @@ impl Journal {
         )
     }
 
+    /// Every step of every action that may be open, in order: those whose last step is no end, and exchanges, whose old
+    /// card is not their end.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn of_open_actions(&self) -> Result<Vec<Action>, JournalError> {
+        // SQLite takes the columns of the row with the greatest sequence.
+        self.steps(
+            "SELECT sealed FROM step WHERE first IN (
+                 SELECT first FROM (SELECT first, step, kind, max(sequence) FROM step GROUP BY first)
+                 WHERE step NOT IN ('written', 'confirmed', 'refunded', 'done') OR kind = 'exchange')
+             ORDER BY sequence",
+            [],
+        )
+    }
+
     /// Every step, in order.
     ///
     /// # Errors
@@ -257,7 +267,7 @@ impl Journal {
         self.steps("SELECT sealed FROM step ORDER BY sequence", [])
     }
 
-    /// The verdicts of the clearing house on the steps of an action, by sequence.
+    /// What the clearing house said of a step.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -275,7 +285,7 @@ impl Journal {
     /// [`JournalError`].
     pub fn taken(&self) -> Result<Amount, JournalError> {
         let sum: i64 = self.read(|connection| {
-            connection.query_row("SELECT coalesce(sum(takes), 0) FROM step", [], |row| row.get(0))
+            connection.query_row("SELECT coalesce(sum(takes), 0) FROM step WHERE takes > 0", [], |row| row.get(0))
         })?;
         Amount::from_minor(sum).ok_or_else(|| self.not_ours("its loads come to less than nothing".to_owned()))
     }
@@ -324,29 +334,19 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn acknowledge(&mut self, verdicts: &[(u32, [u8; 32], Verdict)]) -> Result<u32, JournalError> {
-        let known = self.all_hashes()?;
         self.write("written", |transaction| {
+            // The hash lies before the signature, at the end of the sealed bytes.
             let mut insert = transaction.prepare(
-                "INSERT INTO acknowledgement (sequence, verdict) VALUES (?1, ?2)
+                "INSERT INTO acknowledgement (sequence, verdict)
+                 SELECT sequence, ?2 FROM step WHERE sequence = ?1 AND substr(sealed, -96, 32) = ?3
                  ON CONFLICT (sequence) DO UPDATE SET verdict = excluded.verdict",
             )?;
             let mut noted = 0;
             for (sequence, hash, verdict) in verdicts {
-                if known.get(sequence) == Some(hash) {
-                    insert.execute(params![sequence, verdict.name()])?;
-                    noted += 1;
-                }
+                noted += u32::from(insert.execute(params![sequence, verdict.name(), hash.as_slice()])? > 0);
             }
             Ok(noted)
         })
-    }
-
-    fn all_hashes(&self) -> Result<std::collections::HashMap<u32, [u8; 32]>, JournalError> {
-        let rows: Vec<(u32, Vec<u8>)> = self.read(|connection| {
-            let mut statement = connection.prepare("SELECT sequence, sealed FROM step")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })?;
-        rows.iter().map(|(sequence, bytes)| Ok((*sequence, self.sealed(bytes)?.hash()))).collect()
     }
 
     /// Keeps an answer of the clearing house: an allowance or a grant.

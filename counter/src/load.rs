@@ -41,6 +41,7 @@ impl<K: KeyStore> Desk<K> {
         random: Random<'_>,
     ) -> Result<Report, DeskError> {
         let card = self.keys.token(uid)?;
+        self.refuse_blocked(card)?;
         let paid = self.step(ActionKind::TopUp, Step::Paid, card, amount, serving)?;
         // What the card would not take is refused before the cash is taken.
         writing(&opened.record, DeskWrite { action: paid.id, at: serving.at, amount })?;

@@ -38,10 +38,11 @@ impl<K: KeyStore> Desk<K> {
         serving: Serving,
         random: Random<'_>,
     ) -> Result<Report, DeskError> {
+        let card = self.keys.token(uid)?;
+        self.refuse_blocked(card)?;
         let balance = opened.record.balance_after;
         let amount = amount.or_else(|| Amount::from_minor(balance.minor()));
         let amount = amount.filter(|amount| *amount > Amount::ZERO).ok_or(Refusal::EmptyPurse)?;
-        let card = self.keys.token(uid)?;
         let step = self.step(ActionKind::Refund, Step::Unknown, card, amount, serving)?;
         let write = DeskWrite { action: step.id, at: serving.at, amount };
         let record = record_of_refund(&opened.record, write).map_err(Refusal::from)?;

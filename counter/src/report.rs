@@ -277,6 +277,9 @@ impl Speaker<'_> {
             ResumedOutcome::Found => ("thẻ đã có", "the card had it already"),
             ResumedOutcome::Finished => ("đã ghi xong", "finished now"),
             ResumedOutcome::Undone => ("thẻ không đổi", "the card is unchanged; nothing is owed"),
+            ResumedOutcome::Waits => {
+                ("chưa ghi được, tiền còn giữ tại quầy", "cannot be written now: the cash waits, or is given back")
+            }
             ResumedOutcome::StillUnknown => ("chưa rõ, chờ trung tâm", "still unknown: the clearing house will tell"),
         };
         let amount = self.money(resumed.amount_minor.minor());

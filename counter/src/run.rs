@@ -17,6 +17,7 @@ use counter::report::{Answer, KeyList, Open, Report, Speaker, Status};
 use counter::sale::Wanted;
 use counter::session::{CardError, Random};
 use counter::uplink::{Uplink, UplinkError};
+use counter::words::Language;
 use key_store::Keys;
 use reader::{NoCard, Presented};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -47,7 +48,7 @@ struct AtDesk {
     config: DeskConfig,
     desk: Desk<Keys>,
     reader: Option<reader::Desk>,
-    language: counter::words::Language,
+    language: Language,
     is_json: bool,
 }
 
@@ -70,6 +71,7 @@ impl AtDesk {
             tariff,
             clearing_house_public_key: config.clearing_house_public_key,
             originality_keys,
+            deny_list: config.deny_list()?,
         };
         let language = arguments.language.unwrap_or(config.language);
         let desk = Desk { rules, keys, journal };
@@ -83,17 +85,16 @@ impl AtDesk {
             Command::Status => self.status()?,
             Command::Sync => Report::Synced(self.uplink()?.sync(&mut self.desk.journal, at)?),
             Command::Keys(_) => {
-                let mut card = self.card("the card")?;
+                let mut card = self.card("thẻ", "the card")?;
                 self.desk.load_key_set(&mut card.field, &card.uid, &mut random)?
             }
             Command::Lint => {
-                let mut card = self.card("the card")?;
+                let mut card = self.card("thẻ", "the card")?;
                 let (uid, _) = self.desk.token(&card.uid)?;
                 Report::Linted { findings: lint(&mut card.field, &uid, &mut self.desk.keys, &mut random)? }
             }
             Command::Inspect => {
-                let mut card = self.card("the card")?;
-                // Whoever looks is nobody in particular: an open action is finished by the clerk who began it.
+                let mut card = self.card("thẻ", "the card")?;
                 let serving = Serving { staff: 0, at };
                 resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
                 self.desk.inspect(&mut card.field, &card.uid, at, &mut random)?
@@ -105,7 +106,7 @@ impl AtDesk {
                     profile_valid_until: issue.profile_until,
                     holder: issue.holder.map(HolderReference),
                 };
-                let mut card = self.card("a blank card")?;
+                let mut card = self.card("thẻ trắng", "a blank card")?;
                 self.desk.issue(&mut card.field, &card.uid, person, serving, &mut random)?
             }
             Command::TopUp(top_up) => {
@@ -139,7 +140,7 @@ impl AtDesk {
                 let card = match card {
                     Some(card) => card,
                     None => {
-                        let presented = self.card("the card to be blocked")?;
+                        let presented = self.card("thẻ cần khóa", "the card to be blocked")?;
                         self.desk.token(&presented.uid)?.1
                     }
                 };
@@ -163,7 +164,7 @@ impl AtDesk {
         resumed: &mut Vec<Resumed>,
         work: impl FnOnce(&mut Desk<Keys>, &mut Presented, Random<'_>) -> Result<Report, DeskError>,
     ) -> Result<Report, Failed> {
-        let mut card = self.card("the card")?;
+        let mut card = self.card("thẻ", "the card")?;
         *resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
         let is_it = |resumed: &&Resumed| {
             resumed.kind == kind && matches!(resumed.outcome, ResumedOutcome::Found | ResumedOutcome::Finished)
@@ -197,7 +198,7 @@ impl AtDesk {
             (None, Some(holder)) => Lost::Holder(HolderReference(holder)),
             (None, None) => return Err(Failed::new(WRONG_SETUP, "name the lost card with --lost or --holder")),
         };
-        let mut card = self.card("the new card")?;
+        let mut card = self.card("thẻ mới", "the new card")?;
         *resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
         let (_, token) = self.desk.token(&card.uid)?;
         let mut grant = None;
@@ -227,7 +228,7 @@ impl AtDesk {
         let exchange = match self.desk.half_moved(finish)? {
             Some(exchange) => exchange,
             None => {
-                let mut old = self.card("the old card")?;
+                let mut old = self.card("thẻ cũ", "the old card")?;
                 *resumed = self.desk.settle(&mut old.field, &old.uid, serving, &mut random)?;
                 // The old card may have been emptied already, by a commit whose answer was lost.
                 match self.desk.half_moved(None)? {
@@ -236,7 +237,7 @@ impl AtDesk {
                 }
             }
         };
-        let mut new = self.card("the new card")?;
+        let mut new = self.card("thẻ mới", "the new card")?;
         resumed.extend(self.desk.settle(&mut new.field, &new.uid, serving, &mut random)?);
         if !self.desk.is_open(exchange.id)? {
             return Ok(Report::Resumed);
@@ -248,7 +249,7 @@ impl AtDesk {
         let journal = &self.desk.journal;
         journal.verify()?;
         let (steps, unsent) = journal.counts()?;
-        let open = open_actions(&journal.all()?).into_iter().map(|open| Open {
+        let open = open_actions(&journal.of_open_actions()?).into_iter().map(|open| Open {
             action: open.first.id,
             kind: open.first.kind,
             state: open.state.name(),
@@ -283,15 +284,14 @@ impl AtDesk {
     }
 
     /// Asks for a card and waits for it.
-    fn card(&mut self, which: &str) -> Result<Presented, Failed> {
+    fn card(&mut self, vi: &str, en: &str) -> Result<Presented, Failed> {
         let deadline = Duration::from_millis(self.config.limits.exchange_deadline_ms);
         if self.reader.is_none() {
             self.reader = Some(reader::Desk::open(&self.config.reader, deadline)?);
         }
-        let (vi, en) = (format!("Đặt thẻ lên đầu đọc ({which})"), format!("Lay {which} on the reader"));
-        prompt::tell(match self.language {
-            counter::words::Language::Vi => &vi,
-            counter::words::Language::En => &en,
+        prompt::tell(&match self.language {
+            Language::Vi => format!("Đặt {vi} lên đầu đọc"),
+            Language::En => format!("Lay {en} on the reader"),
         });
         match &self.reader {
             Some(reader) => Ok(reader.next_card(Duration::from_secs(self.config.limits.card_wait_s))?),

@@ -53,6 +53,7 @@ impl<K: KeyStore> Desk<K> {
         random: Random<'_>,
     ) -> Result<Report, DeskError> {
         let card = self.keys.token(uid)?;
+        self.refuse_blocked(card)?;
         let issuer = opened.issuer.map(|(_, issuer)| issuer).ok_or(Refusal::NoSuchPass)?;
         let sale = self.sale_wanted(&issuer, wanted, serving.at)?;
         let paid = Action {

@@ -65,6 +65,15 @@ fn a_card_of_every_generation_is_loaded_sold_to_and_paid_out() {
             assert!(answer.unwrap().1.is_some());
             let label = format!("{work:?}").to_lowercase();
             println!("{label}_exchanges {name} {exchanges}");
+            let most = match (work, name) {
+                (Work::TopUp, "adult") => 14,
+                (Work::Sell, "adult") => 15,
+                (Work::Refund, "adult") => 10,
+                (Work::TopUp, _) => 19,
+                (Work::Sell, _) => 22,
+                (Work::Refund, _) => 15,
+            };
+            assert!(exchanges <= most, "{work:?} on {name} takes {exchanges} exchanges");
         }
         assert_eq!(state(&pocket), (before, true, 2));
         let expected = ["top_up paid", "top_up written", "sale paid", "sale written", "refund written"];
@@ -312,4 +321,78 @@ fn a_tap_between_two_looks_does_not_hide_what_was_written() {
         assert_eq!(pocket.purse(), if is_written { before } else { before + 20_000 });
         assert_eq!(resumed[0].kind, ActionKind::TopUp);
     }
+}
+
+#[test]
+fn a_blocked_card_is_neither_loaded_nor_sold_to_nor_paid_out() {
+    for work in [Work::TopUp, Work::Sell, Work::Refund] {
+        let (mut shop, mut pocket) = (Shop::new(), Pocket::new("denied"));
+        let refused = serve(&mut shop, &mut pocket, work, NOW, None).0.unwrap_err();
+        assert!(matches!(refused, DeskError::Refused(Refusal::Blocked)), "{work:?}: {refused}");
+        assert!(shop.steps().is_empty());
+
+        // One that this desk blocked itself, before any list has it.
+        let mut stolen = Pocket::new("adult");
+        let card = shop.desk.token(&stolen.uid()).unwrap().1;
+        shop.desk.block(card, counter::desk::Serving { staff: 7, at: NOW }).unwrap();
+        let refused = serve(&mut shop, &mut stolen, work, NOW, None).0.unwrap_err();
+        assert!(matches!(refused, DeskError::Refused(Refusal::Blocked)), "{work:?}: {refused}");
+        assert_eq!(shop.step_names(), ["block done"]);
+    }
+}
+
+/// Every answer of a top-up, with each of its bytes changed in turn: the desk says "loaded" only where the card is.
+#[test]
+fn a_changed_answer_never_passes_for_a_load() {
+    let exchanges = serve(&mut Shop::new(), &mut Pocket::new("adult"), Work::TopUp, NOW, None).1;
+    let mut changed = 0;
+    for exchange in 1..=exchanges {
+        for index in 0.. {
+            let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult"));
+            let uid = pocket.uid();
+            let length = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let seen = std::sync::Arc::clone(&length);
+            let mutation = Box::new(move |number, mut answer: Vec<u8>| {
+                if number == exchange {
+                    seen.store(answer.len(), std::sync::atomic::Ordering::Relaxed);
+                    if let Some(byte) = answer.get_mut(index) {
+                        *byte ^= 0x10;
+                    }
+                }
+                answer
+            });
+            let serving = counter::desk::Serving { staff: 7, at: NOW };
+            let (answer, _) = pocket.present_changed(mutation, |field| {
+                shop.desk.top_up(field, &uid, TOP_UP, serving, &mut crate::world::fresh)
+            });
+            changed += 1;
+            let is_loaded = pocket.purse() == 70_000;
+            assert!(is_loaded || pocket.purse() == 50_000);
+            assert!(is_loaded || answer.is_err(), "exchange {exchange}, byte {index}");
+            // What the desk does not know, the card settles.
+            serve(&mut shop, &mut pocket, Work::TopUp, later(60), None).0.unwrap();
+            let paid = shop.step_names().iter().filter(|name| name.ends_with("paid")).count();
+            assert_eq!(i64::from(pocket.purse()), 50_000 + 20_000 * paid as i64, "exchange {exchange}, byte {index}");
+            if index + 1 >= length.load(std::sync::atomic::Ordering::Relaxed) {
+                break;
+            }
+        }
+    }
+    println!("{changed} changed answers");
+}
+
+#[test]
+fn what_was_paid_and_may_not_be_written_now_waits_and_blocks_nothing_else() {
+    let (mut shop, mut pocket) = (Shop::without_allowance(), Pocket::new("adult"));
+    shop.allow(1, 100_000, later(100));
+    assert!(serve(&mut shop, &mut pocket, Work::TopUp, NOW, Some(Fault::LoseBefore(10))).0.is_err());
+    // The allowance has ended before the rider comes back.
+    let (resumed, _) = serve(&mut shop, &mut pocket, Work::TopUp, later(200), None).0.unwrap();
+    assert_eq!(resumed[0].outcome, ResumedOutcome::Waits);
+    let uid = pocket.uid();
+    let look = pocket.present(None, |field| shop.desk.inspect(field, &uid, later(210), &mut crate::world::fresh));
+    assert!(look.0.is_ok());
+    shop.allow(2, 100_000, later(1000));
+    let (resumed, _) = serve(&mut shop, &mut pocket, Work::TopUp, later(300), None).0.unwrap();
+    assert_eq!((resumed[0].outcome, pocket.purse()), (ResumedOutcome::Finished, 70_000));
 }

@@ -28,6 +28,7 @@ fn a_blank_card_of_every_generation_becomes_ours() {
         assert_eq!((pocket.purse(), pocket.card().records(crate::world::AID, 3).unwrap().len()), (0, 1));
         assert_eq!(shop.step_names(), ["issue paid", "issue written"]);
         println!("issue_exchanges {name} {exchanges}");
+        assert!(exchanges <= 63, "{name}: {exchanges}");
     }
 }
 

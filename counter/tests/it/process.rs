@@ -128,6 +128,25 @@ fn a_blank_card_is_issued_loaded_sold_to_torn_and_looked_at() {
     assert_eq!((status["unsent"].as_u64(), status["open"].as_array().map(Vec::len)), (Some(0), Some(0)));
     assert_eq!(holder.remove().unwrap().remove().value(AID, 2), Some(0));
     house.close();
+    no_key_is_in_a_file(booth.folder.path());
+}
+
+/// No master key lies in any file of a run, as bytes or as digits.
+fn no_key_is_in_a_file(folder: &Path) {
+    let keys = crate::world::issuer_keys();
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        let bytes = fs::read(entry.path()).unwrap();
+        files += 1;
+        for (role, version) in keys.contents() {
+            let key = keys.master(role, version).unwrap().expose_secret();
+            for form in [key.to_vec(), hex::encode(key).into_bytes(), hex::encode_upper(key).into_bytes()] {
+                let is_there = bytes.windows(form.len()).any(|window| window == form);
+                assert!(!is_there, "the {role} key is in {}", entry.path().display());
+            }
+        }
+    }
+    assert!(files >= 2, "the configuration and the journal at least");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use card_crypto::originality::OriginalityKey;
 use counter::ceremony::open_keys;
+use counter::config::{DenyList, DeskConfig};
 use counter::desk::{Desk, DeskError, Resumed, Rules, Serving};
 use counter::journal::{AnswerKind, Journal, KeptAnswer};
 use counter::prompt::Prompt;
@@ -21,6 +22,7 @@ use transit::id::{DeviceId, OperatorId, TapId};
 use transit::money::Amount;
 use transit::tariff::Tariff;
 use transit::time::{Moment, ServiceDay};
+use virtual_card::field::Mutation;
 use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
 
 /// 2026-11-24 10:00 in Hanoi, and its service day.
@@ -59,6 +61,19 @@ impl Pocket {
 
     pub(crate) fn card(&self) -> &Picc {
         self.card.as_ref().unwrap()
+    }
+
+    /// The card, presented once, with somebody in between who changes its answers.
+    pub(crate) fn present_changed<A>(
+        &mut self,
+        mutation: Mutation,
+        work: impl FnOnce(&mut CardInField) -> A,
+    ) -> (A, u32) {
+        let mut field = CardInField::new(self.card.take().unwrap()).with_mutation(mutation);
+        let answer = work(&mut field);
+        let exchanges = field.traffic().exchanges;
+        self.card = Some(field.remove());
+        (answer, exchanges)
     }
 
     /// The card itself, for a reader to hold.
@@ -151,6 +166,7 @@ impl Shop {
             tariff: tariff(),
             clearing_house_public_key: clearing_house().public_key(),
             originality_keys: vec![OriginalityKey::new(&point).unwrap()],
+            deny_list: deny_list(),
         };
         Self { desk: Desk { rules, keys: keys.into(), journal }, folder }
     }
@@ -204,6 +220,12 @@ impl Shop {
     pub(crate) fn step_names(&self) -> Vec<String> {
         self.steps().iter().map(|step| format!("{} {}", step.kind.name(), step.step.name())).collect()
     }
+}
+
+/// The example's deny list, which names the card `denied`.
+fn deny_list() -> DenyList {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("counter.example.toml");
+    DeskConfig::load(&example).unwrap().deny_list().unwrap()
 }
 
 /// An answer of the clearing house, as a desk keeps it.
