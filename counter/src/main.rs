@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use counter::arguments::Arguments;
+use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -19,6 +20,11 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     let arguments = Arguments::parse();
+    // It will hold keys: no core image of it is written, and only root may look into its memory.
+    if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        let _ = writeln!(std::io::stderr(), "counter: the memory of this process cannot be kept private: {error}");
+        return ExitCode::from(WRONG_SETUP);
+    }
     let is_json = arguments.json;
     match run::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use transit::desk::Allowance;
 use transit::id::{CardToken, LineNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
-use transit::time::ServiceDay;
+use transit::time::{Moment, ServiceDay};
 
 use crate::desk::{Resumed, ResumedOutcome};
 use crate::inspect::{Inspection, Verdict};
@@ -265,6 +265,12 @@ impl Speaker<'_> {
         self.tariff.currency.display(minor).to_string()
     }
 
+    /// The local time of the city, to the minute.
+    fn local(&self, at: Moment) -> String {
+        let local = jiff::ZonedDateTime::new(at.timestamp(), self.tariff.calendar.time_zone.clone());
+        local.strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
     fn line(&self, out: &mut String, vi: &'static str, en: &'static str, value: impl Display) -> fmt::Result {
         writeln!(out, "{:<22} {value}", format!("{}:", self.language.pick(vi, en)))
     }
@@ -381,14 +387,13 @@ impl Speaker<'_> {
             self.line(out, "Qua cửa", "Let in", self.verdict(verdict))?;
         }
         for record in &card.records {
-            let at = jiff::ZonedDateTime::new(record.at.timestamp(), self.tariff.calendar.time_zone.clone());
             let stop = self.tariff.line(record.line).and_then(|line| line.stop(record.stop));
             let place = stop.map_or("", |stop| &stop.name);
             let kind = self.language.record(record.kind);
             writeln!(
                 out,
                 "  {}  {kind:<14} {:>12} {:>14}  {place}",
-                at.strftime("%Y-%m-%d %H:%M"),
+                self.local(record.at),
                 self.money(record.amount_minor.minor()),
                 self.money(record.balance_after_minor.minor()),
             )?;
@@ -417,7 +422,7 @@ impl Speaker<'_> {
             Some(allowance) => {
                 let left = allowance.loads_through_minor.minor() - taken.minor();
                 self.line(out, "Hạn mức còn", "Allowance left", self.money(left))?;
-                self.line(out, "Đến", "Until", allowance.valid_until)
+                self.line(out, "Đến", "Until", self.local(allowance.valid_until))
             }
             None => self.line(out, "Hạn mức", "Allowance", self.language.pick("chưa có", "none yet")),
         }
@@ -425,7 +430,8 @@ impl Speaker<'_> {
 
     fn status(&self, out: &mut String, status: &Status) -> fmt::Result {
         self.line(out, "Quầy", "Desk", format_args!("{} ({})", status.desk, status.epoch))?;
-        self.line(out, "Bước đã ghi", "Steps", format_args!("{} ({} unsent)", status.steps, status.unsent))?;
+        let unsent = self.language.pick("chưa gửi", "unsent");
+        self.line(out, "Bước đã ghi", "Steps", format_args!("{} ({} {unsent})", status.steps, status.unsent))?;
         self.allowance(out, status.allowance.as_ref(), status.taken_minor)?;
         for open in &status.open {
             let amount = self.money(open.amount_minor.minor());

@@ -33,7 +33,7 @@ fn forms(key: &[u8]) -> Vec<Vec<u8>> {
 
 /// Every master key of the test set, in every form, by name.
 fn keys() -> BTreeMap<String, Vec<Vec<u8>>> {
-    let mut keys = BTreeMap::new();
+    let mut keys: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for entry in fs::read_dir(fixtures().join("keys")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {
@@ -43,7 +43,8 @@ fn keys() -> BTreeMap<String, Vec<Vec<u8>>> {
         for (name, value) in table {
             let Some(digits) = value.as_str().filter(|text| text.len() >= 32) else { continue };
             if let Some(bytes) = bytes_of(digits) {
-                keys.insert(name, forms(&bytes));
+                // Several files may hold another key of the same name: each is searched for.
+                keys.entry(name).or_default().extend(forms(&bytes));
             }
         }
     }
