@@ -396,3 +396,15 @@ fn what_was_paid_and_may_not_be_written_now_waits_and_blocks_nothing_else() {
     let (resumed, _) = serve(&mut shop, &mut pocket, Work::TopUp, later(300), None).0.unwrap();
     assert_eq!((resumed[0].outcome, pocket.purse()), (ResumedOutcome::Finished, 70_000));
 }
+
+#[test]
+fn the_keys_of_a_desk_suffice_to_load_sell_and_pay_out() {
+    let keys = crate::world::issuer_keys().export(key_store::Custody::Desk).unwrap();
+    let mut shop = Shop::with_keys(keys);
+    shop.allow(1, 1_000_000, later(1000));
+    let mut pocket = Pocket::new("adult");
+    for work in [Work::TopUp, Work::Sell, Work::Refund] {
+        serve(&mut shop, &mut pocket, work, NOW, None).0.unwrap();
+    }
+    assert_eq!(pocket.purse(), 50_000);
+}

@@ -218,6 +218,21 @@ fn a_newer_key_version_is_laid_in_the_spare_set_and_torn_it_is_laid_again() {
     let (mut shop, mut pocket, uid) = issue();
     let (report, exchanges) = pocket.present(None, |field| shop.desk.load_key_set(field, &uid, &mut fresh));
     assert!(matches!(report.unwrap(), Report::KeySetLoaded { is_newer: true, set_version: 1, .. }));
+    // A validator rolls to it at a tap; then the desk reads the card under the new version, and the linter is content.
+    let old = crate::world::issuer_keys().card_key(key_store::KeyRole::Validate, 0, &uid).unwrap();
+    let rolled = pocket.present(None, |field| {
+        let mut card = card_crypto::Card::new(field, card_crypto::FrameSize::Bytes128);
+        card.select_application(card_crypto::Aid(crate::world::AID))?;
+        let card = card.authenticate_ev2_first(KeyNumber::new(2).unwrap(), &old, [7; 16])?;
+        card.roll_key_set(card_crypto::KeySetNumber::new(1).unwrap()).map(drop)
+    });
+    rolled.0.unwrap();
+    inspect(&mut shop, &mut pocket).unwrap();
+    let findings = pocket.present(None, |field| lint(field, &uid, &mut shop.desk.keys, &mut fresh)).0.unwrap();
+    assert_eq!(findings, []);
+    let (report, _) = pocket.present(None, |field| shop.desk.load_key_set(field, &uid, &mut fresh));
+    assert!(matches!(report.unwrap(), Report::KeySetLoaded { is_newer: false, .. }));
+
     for exchange in 1..=exchanges {
         for fault in [Fault::LoseBefore(exchange), Fault::LoseAfter(exchange)] {
             let (mut shop, mut pocket, uid) = issue();
@@ -228,4 +243,12 @@ fn a_newer_key_version_is_laid_in_the_spare_set_and_torn_it_is_laid_again() {
         }
     }
     println!("key set: {} tears", 2 * exchanges);
+}
+
+#[test]
+fn an_ev1_card_has_one_key_set() {
+    let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult-ev1"));
+    let uid = pocket.uid();
+    let refused = pocket.present(None, |field| shop.desk.load_key_set(field, &uid, &mut fresh)).0.unwrap_err();
+    assert!(matches!(refused, DeskError::Refused(counter::desk::Refusal::OneKeySet)), "{refused}");
 }

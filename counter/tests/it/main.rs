@@ -11,6 +11,7 @@
 mod cash;
 mod clearing_house;
 mod issue;
+mod journal;
 mod looking;
 mod moving;
 mod process;
