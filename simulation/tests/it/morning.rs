@@ -25,8 +25,10 @@ const RIDES: [(&str, u16, i64); 12] = [
 ];
 
 /// What the purses of `fixtures/cards` hold before.
-const PURSES: [(&str, i64); 10] = [
+const PURSES: [(&str, i64); 12] = [
     ("adult", 50_000),
+    ("adult-ev1", 50_000),
+    ("adult-listed", 50_000),
     ("clone", 99_000),
     ("denied", 50_000),
     ("elderly", 0),

@@ -38,7 +38,7 @@ fn refusals_name_the_file_the_line_and_the_remedy() {
         ("stop = 23", "stop = 24", "line 1 has no stop 24"),
         ("frame_size = 128", "frame_size = 100", "frame_size is 64, 128 or 256, not 100"),
         ("tariff.toml", "tarif.toml", "hanoi/tarif.toml: cannot be read"),
-        ("test-validator-keys", "test-card-keys", "it holds the application_master key, which the validator"),
+        ("test-validator-keys", "test-desk-keys", "it holds the load key, which the validator"),
         (
             "keys_class = \"test\"",
             "keys_class = \"production\"",
