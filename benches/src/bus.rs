@@ -84,6 +84,7 @@ impl Bus {
             intent_deadline: Duration::from_secs(30),
             torn_taps_per_card,
             older_records: 2,
+            key_rolls_per_hour: 0,
         };
         let mut held = KeySet::new(KeysClass::Test);
         held.insert(KeyRole::Validate, 1, Key::new(keys.validate))?;

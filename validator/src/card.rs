@@ -3,7 +3,7 @@
 //! An EV1 chip has no Transaction MAC, so that nothing proves its taps towards the clearing house.
 
 use card_crypto::{
-    Card, Commit, CommunicationMode, Error, FileNumber, RecordRange, TransactionMac, Transport,
+    Card, Commit, CommunicationMode, Error, FileNumber, KeySetNumber, RecordRange, TransactionMac, Transport,
     card::{Authenticated, Staged},
     channel::{Ev1, Ev2},
 };
@@ -47,6 +47,16 @@ pub enum Committed<T> {
     },
     /// It may or may not have taken effect.
     Unknown,
+}
+
+/// Rolls a card to the keys that a desk laid in its spare key set (RollKeySet): all of them change at once. Torn at it, the
+/// next tap tries both versions.
+///
+/// # Errors
+/// [`Error`], such as a card whose spare set holds nothing yet, or that left.
+pub fn roll_keys<T: Transport>(card: Card<T, Authenticated<Ev2>>) -> Result<(), Error> {
+    const SPARE: KeySetNumber = KeySetNumber::new(1).expect("a key set number");
+    card.roll_key_set(SPARE).map(drop)
 }
 
 impl<T: Transport> OpenCard<T> {

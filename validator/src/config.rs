@@ -74,6 +74,8 @@ pub struct Limits {
     pub torn_taps_alarm: u32,
     /// Older records read as evidence after an accepted tap, 0 to 2.
     pub older_records: u8,
+    /// Cards with the older of two keys that are rolled to the newer after their tap, within an hour; 0 rolls none.
+    pub key_rolls_per_hour: u32,
 }
 
 impl Default for Limits {
@@ -86,6 +88,7 @@ impl Default for Limits {
             torn_taps_per_card: 8,
             torn_taps_alarm: 50,
             older_records: 2,
+            key_rolls_per_hour: 0,
         }
     }
 }

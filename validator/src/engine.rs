@@ -24,7 +24,7 @@ use transit::tap::{Outcome, Reason, Tap, TransactionMac};
 use transit::tariff::Tariff;
 use transit::time::Moment;
 
-use crate::card::{Committed, OpenCard};
+use crate::card::{Committed, OpenCard, roll_keys};
 use crate::config::DenyList;
 use crate::log::{LogFailed, OpenTap, TapLog};
 use crate::purse::{Purse, RECORDS_KEPT, Unusable, read_older_records};
@@ -50,6 +50,8 @@ pub struct Rules {
     pub torn_taps_per_card: u32,
     /// Older records read as evidence after an accepted tap, 0 to 2.
     pub older_records: u8,
+    /// Cards that may be rolled to newer keys within an hour; 0 rolls none.
+    pub key_rolls_per_hour: u32,
 }
 
 /// The tap engine.
@@ -58,6 +60,28 @@ pub struct Engine {
     rules: Rules,
     keys: Keys,
     log: Option<TapLog>,
+    rolls: KeyRolls,
+}
+
+/// How many cards were rolled, and in which hour. An irreversible change of cards is slow on purpose: a wrong set of keys
+/// is noticed before it has reached many.
+#[derive(Debug, Default)]
+struct KeyRolls {
+    hour: u32,
+    tried: u32,
+}
+
+impl KeyRolls {
+    /// Whether one more is due in this hour; it is counted then, whatever becomes of it.
+    fn take(&mut self, at: Moment, per_hour: u32) -> bool {
+        let hour = at.0 / 3600;
+        if hour != self.hour {
+            *self = Self { hour, tried: 0 };
+        }
+        let due = self.tried < per_hour;
+        self.tried += u32::from(due);
+        due
+    }
 }
 
 /// What a tap came to.
@@ -79,12 +103,13 @@ struct Afterwards<T> {
     /// Records below the one that the tap read.
     older: u8,
     tap: Tap,
+    has_older_key: bool,
 }
 
 impl Engine {
     /// An engine that decides by `rules`. It takes taps once it has a log.
     pub fn new(rules: Rules, keys: impl Into<Keys>) -> Self {
-        Self { rules, keys: keys.into(), log: None }
+        Self { rules, keys: keys.into(), log: None, rolls: KeyRolls::default() }
     }
 
     /// Writes to `log` from now on.
@@ -120,16 +145,36 @@ impl Engine {
         Ok(answer)
     }
 
-    /// After the green, while the card still lies there: older records of other taps, kept as evidence. Best effort:
-    /// a card that left is no error.
+    /// After the green, while the card still lies there: older records of other taps, kept as evidence, and, for a card
+    /// with the older of two keys, its roll to the newer. Best effort: a card that left is no error.
     ///
     /// # Errors
     /// [`LogFailed`]: the log does not take the evidence.
     pub fn read_older<T: Transport>(&mut self, answer: Answer<T>) -> Result<(), LogFailed> {
-        let Some(Afterwards { mut card, older, tap }) = answer.afterwards else { return Ok(()) };
+        let Some(Afterwards { mut card, older, tap, has_older_key }) = answer.afterwards else { return Ok(()) };
+        let (token, at) = (tap.card, tap.at);
+        self.keep_older(&mut card, older, tap)?;
+        if has_older_key
+            && let OpenCard::Ev2(card) = card
+            && self.rolls.take(at, self.rules.key_rolls_per_hour)
+        {
+            match roll_keys(card) {
+                Ok(()) => tracing::info!(card = %token, "rolled to newer keys"),
+                Err(error) => tracing::warn!(card = %token, error = &error as &dyn std::error::Error, "not rolled"),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_older<T: Transport>(
+        &mut self,
+        card: &mut OpenCard<Counted<T>>,
+        older: u8,
+        tap: Tap,
+    ) -> Result<(), LogFailed> {
         let count = older.min(self.rules.older_records);
         // The newest record is this tap's, and the one below it was read by this tap: skip both.
-        let Ok(records) = read_older_records(&mut card, 2, count) else { return Ok(()) };
+        let Ok(records) = read_older_records(card, 2, count) else { return Ok(()) };
         let Some(newest) = records.first() else { return Ok(()) };
         let log = self.tapping()?.log;
         let evidence = Tap {
@@ -251,6 +296,7 @@ impl Tapping<'_> {
         tap.debited = (fare_minor > 0).then_some(accept.fare);
         tap.record_written = Some(record);
         let older = purse.record.card_sequence.min(RECORDS_KEPT - 1).saturating_sub(1);
+        let (older, has_older_key) = (u8::try_from(older).unwrap_or(u8::MAX), purse.has_older_key);
 
         let intent = self.log.intend(&tap);
         let staged = purse.stage(fare_minor, &record);
@@ -285,10 +331,7 @@ impl Tapping<'_> {
                     transaction_mac.map(|mac| TransactionMac { counter: mac.counter, value: mac.value });
                 self.log.conclude(&tap).wait()?;
                 let answer = Answer::sealed(accepted(accept), &tap);
-                Ok(Answer {
-                    afterwards: Some(Afterwards { card, older: u8::try_from(older).unwrap_or(u8::MAX), tap }),
-                    ..answer
-                })
+                Ok(Answer { afterwards: Some(Afterwards { card, older, tap, has_older_key }), ..answer })
             }
             Committed::Unknown => {
                 tap.outcome = Outcome::Unknown;

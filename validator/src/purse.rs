@@ -18,6 +18,8 @@ pub const RECORDS_KEPT: u32 = 11;
 #[derive(Debug)]
 pub struct Purse<T> {
     card: OpenCard<T>,
+    /// The card refused the newest version of its key and took the older one.
+    pub has_older_key: bool,
     /// The newest record, as read.
     pub record_bytes: [u8; RECORD_LEN],
     /// The newest record.
@@ -65,7 +67,7 @@ impl<T: Transport> Purse<T> {
     ) -> Result<Self, Unusable> {
         let mut card = Card::new(transport, frame_size);
         card.select_application(Aid(APPLICATION_ID)).map_err(Unusable::not_ours)?;
-        let mut card = authenticate(card, keys, uid, rnd_a)?;
+        let (mut card, has_older_key) = authenticate(card, keys, uid, rnd_a)?;
         let record_bytes: [u8; RECORD_LEN] = exactly(card.read_records(0, 1).map_err(Unusable::of_session)?)?;
         let record = Record::decode(&record_bytes).map_err(Unusable::Content)?;
         let issuer = if record.has_pass || record.has_profile {
@@ -74,7 +76,7 @@ impl<T: Transport> Purse<T> {
         } else {
             None
         };
-        Ok(Self { card, record_bytes, record, issuer })
+        Ok(Self { card, has_older_key, record_bytes, record, issuer })
     }
 
     /// Debits `fare_minor` (nothing at 0) and writes `record`; neither counts before the commit.
@@ -86,17 +88,18 @@ impl<T: Transport> Purse<T> {
     }
 }
 
-/// Opens the session that the chip speaks: an EV1 chip does not know AuthenticateEV2First.
+/// Opens the session that the chip speaks: an EV1 chip does not know AuthenticateEV2First. Whether the card has the older
+/// of two live keys comes with it.
 fn authenticate<T: Transport>(
     card: Card<T, Idle>,
     keys: &mut Keys,
     uid: &[u8; 7],
     rnd_a: [u8; 16],
-) -> Result<OpenCard<T>, Unusable> {
+) -> Result<(OpenCard<T>, bool), Unusable> {
     let refused = match with_live_key(card, keys, uid, rnd_a, |card, holder| {
         card.try_authenticate_ev2_first_by(VALIDATE, holder)
     }) {
-        Ok(card) => return Ok(OpenCard::Ev2(card)),
+        Ok((card, is_older)) => return Ok((OpenCard::Ev2(card), is_older)),
         Err(refused) => refused,
     };
     let knows_no_ev2 =
@@ -106,7 +109,7 @@ fn authenticate<T: Transport>(
     }
     let card = Card::new(refused.card.into_transport(), FrameSize::Bytes64);
     match with_live_key(card, keys, uid, rnd_a, |card, holder| card.try_authenticate_aes_by(VALIDATE, holder)) {
-        Ok(card) => Ok(OpenCard::Ev1(card)),
+        Ok((card, is_older)) => Ok((OpenCard::Ev1(card), is_older)),
         Err(refused) => Err(refused.why),
     }
 }
@@ -117,22 +120,23 @@ struct NotOpened<T> {
     why: Unusable,
 }
 
-/// Tries the live versions of the validate key, newest first: a card that has not been rolled yet holds the older.
+/// Tries the live versions of the validate key, newest first: a card that has not been rolled yet holds the older, and
+/// that is told.
 fn with_live_key<T: Transport, Opened>(
     mut card: Card<T, Idle>,
     keys: &mut Keys,
     uid: &[u8; 7],
     rnd_a: [u8; 16],
     authenticate: impl Fn(Card<T, Idle>, KeysHolder<'_>) -> Result<Opened, NotAuthenticated<T, KeyStoreError>>,
-) -> Result<Opened, NotOpened<T>> {
+) -> Result<(Opened, bool), NotOpened<T>> {
     let mut why = Unusable::Keys(KeySetError::NoKey(KeyRole::Validate).into());
-    for version in versions(keys) {
+    for (place, version) in versions(keys).into_iter().enumerate() {
         let holder = match keys.holder(KeyRole::Validate, version, uid, rnd_a) {
             Ok(holder) => holder,
             Err(error) => return Err(NotOpened { card, why: Unusable::Keys(error) }),
         };
         let failed = match authenticate(card, holder) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => return Ok((opened, place > 0)),
             Err(failed) => failed,
         };
         card = failed.card;

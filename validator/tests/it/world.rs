@@ -25,6 +25,9 @@ use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
 pub(crate) const NOW: Moment = Moment(1_795_489_200);
 pub(crate) const TODAY: ServiceDay = ServiceDay(9824);
 
+/// A limit that a test can reach.
+pub(crate) const KEY_ROLLS_PER_HOUR: u32 = 2;
+
 /// Every card of `fixtures/cards`, in the rider's pocket or in the field.
 pub(crate) struct Cards {
     fixtures: HashMap<String, Fixture>,
@@ -61,6 +64,17 @@ impl Cards {
         let fixture = Fixture::load(&path, &keys, virtual_card::Moment { now: NOW.0, today: TODAY.0 }).unwrap();
         self.pockets.insert(name.to_owned(), fixture.card(counting_random()));
         self.fixtures.insert(name.to_owned(), fixture);
+    }
+
+    pub(crate) fn uid(&self, name: &str) -> [u8; 7] {
+        self.fixtures[name].identity().uid
+    }
+
+    /// Does something else with a card than tap it.
+    pub(crate) fn with_card(&mut self, name: &str, act: impl FnOnce(&mut CardInField)) {
+        let mut field = CardInField::new(self.pockets.remove(name).unwrap());
+        act(&mut field);
+        self.pockets.insert(name.to_owned(), field.remove());
     }
 
     pub(crate) fn purse(&self, name: &str) -> i32 {
@@ -148,6 +162,7 @@ impl Bus {
             intent_deadline: Duration::from_secs(30),
             torn_taps_per_card,
             older_records: 2,
+            key_rolls_per_hour: KEY_ROLLS_PER_HOUR,
         };
         let device = DeviceId::new(device).unwrap();
         let mut engine = Engine::new(rules, keys);
