@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod counted_by_tests;
 mod distorted_answers;
 mod figure;
 mod fsyncs;
@@ -92,6 +93,7 @@ fn measure_all() -> Result<bool, Failure> {
     figures.extend(instructions::measure(&output)?);
     figures.push(stack::measure(&output)?);
     figures.extend(distorted_answers::measure()?);
+    figures.extend(counted_by_tests::measure()?);
 
     let path = output.join("figures.json");
     write_json(&path, &figures)?;
