@@ -5,6 +5,7 @@
 //! | [`bus`] | a validator and the cards of `fixtures/cards` in one process |
 //! | [`replay`] | a tap whose card is a recording, so that only the host's work is left to measure |
 //! | [`rf_model`], [`rf_constants`] | how long a tap takes on a real reader and a real card, modelled |
+//! | [`desk`] | a desk that issues and loads a card |
 //! | [`transcript`] | counts over the exchanges of a tap |
 //!
 //! `README.md` beside this crate says what each figure means.
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod desk;
 pub mod replay;
 pub mod rf_constants;
 pub mod rf_model;

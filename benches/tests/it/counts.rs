@@ -77,3 +77,9 @@ fn a_recorded_tap_is_accepted_again_and_again() {
         assert_eq!(answer.exchanges, 7);
     }
 }
+
+#[test]
+fn a_desk_issues_and_loads_a_card_in_as_many_exchanges_as_the_readme_says() {
+    let counted = benches::desk::exchanges().unwrap();
+    assert_eq!(counted, benches::desk::DeskExchanges { issue: 63, top_up: 14 });
+}

@@ -23,7 +23,7 @@ use std::{
     process::ExitCode,
 };
 
-use benches::{Failure, bus::output_folder};
+use benches::{Failure, bus::output_folder, desk};
 use clap::{Parser, Subcommand};
 
 use crate::figure::{Figure, print_table, write_json};
@@ -92,6 +92,9 @@ fn measure_all() -> Result<bool, Failure> {
     figures.push(Figure::unbounded("host_us_per_tap", host_us));
     figures.extend(instructions::measure(&output)?);
     figures.push(stack::measure(&output)?);
+    let at_desk = desk::exchanges()?;
+    figures.push(Figure::unbounded("issue_exchanges", f64::from(at_desk.issue)));
+    figures.push(Figure::unbounded("topup_exchanges", f64::from(at_desk.top_up)));
     figures.extend(distorted_answers::measure()?);
     figures.extend(counted_by_tests::measure()?);
 
