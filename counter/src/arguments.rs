@@ -249,6 +249,18 @@ pub enum KeysCommand {
         #[arg(long, value_name = "KEY")]
         key: KeyRole,
     },
+    /// Remove an older version of a key from a sealed file, once no card needs it any more.
+    Retire {
+        /// The sealed key file.
+        #[arg(long, value_name = "FILE")]
+        keys: PathBuf,
+        /// Which key.
+        #[arg(long, value_name = "KEY")]
+        key: KeyRole,
+        /// Which version of it; never the newest.
+        #[arg(long, value_name = "NUMBER")]
+        version: u8,
+    },
     /// Show which keys a file holds, by check values that two people can read to each other.
     Show {
         /// The key file.

@@ -5,7 +5,8 @@ use transit::action::{ActionKind, Step};
 use transit::id::CardToken;
 use transit::money::Amount;
 
-use crate::desk::{Desk, DeskError, Serving};
+use crate::desk::{Desk, Serving};
+use crate::refusal::DeskError;
 use crate::report::Report;
 
 impl<K: KeyStore> Desk<K> {

@@ -1,7 +1,7 @@
 //! The key ceremony: files, paper and people around the functions of `key-store`.
 //!
 //! Secrets come from prompts and go to sealed files and to paper, never to the command line, to a log, or in the clear
-//! to a disk. A file is never overwritten, but for a roll, which writes the new file whole before it takes the old
+//! to a disk. A file is never overwritten, but for a roll or a retirement, which writes the new file whole before it takes the old
 //! one's place.
 
 use std::fs::{self, OpenOptions};
@@ -205,19 +205,41 @@ pub fn roll(
     prompt: &mut Prompt,
     random: Random<'_>,
 ) -> Result<Vec<Fingerprint>, CeremonyError> {
+    change(path, prompt, random, |keys, random| keys.roll(role, random).map(drop))
+}
+
+/// Removes an older version of a key from a sealed file. The passphrase that opened the file seals it again.
+///
+/// # Errors
+/// [`CeremonyError`].
+pub fn retire(
+    path: &Path,
+    role: KeyRole,
+    version: u8,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+) -> Result<Vec<Fingerprint>, CeremonyError> {
+    change(path, prompt, random, |keys, _| keys.retire(role, version))
+}
+
+/// Changes the keys of a sealed file; the new file is whole before it takes the old one's place.
+fn change(
+    path: &Path,
+    prompt: &mut Prompt,
+    random: Random<'_>,
+    change: impl FnOnce(&mut KeySet, Random<'_>) -> Result<(), KeySetError>,
+) -> Result<Vec<Fingerprint>, CeremonyError> {
+    let not_opened = |source| CeremonyError::NotOpened { path: path.to_owned(), source };
     let sealed = SealedKeyFile::parse(path, &Zeroizing::new(text(path)?))?;
     let passphrase = prompt.passphrase(&format!("Passphrase of {}: ", path.display()))?;
-    let mut keys =
-        sealed.open(&passphrase).map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
-    keys.roll(role, random)?;
+    let mut keys = sealed.open(&passphrase).map_err(not_opened)?;
+    change(&mut keys, random)?;
     let mut salt = [0; 16];
     random(&mut salt);
-    let rolled = SealedKeyFile::seal(&keys, &passphrase, PassphraseCost::default(), salt)
-        .map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
+    let changed = SealedKeyFile::seal(&keys, &passphrase, PassphraseCost::default(), salt).map_err(not_opened)?;
     let next = path.with_extension("next");
-    write_new(&next, &rolled)?;
-    let not_written = |source| CeremonyError::NotWritten { path: path.to_owned(), source };
-    fs::rename(&next, path).map_err(not_written)?;
+    write_new(&next, &changed)?;
+    fs::rename(&next, path).map_err(|source| CeremonyError::NotWritten { path: path.to_owned(), source })?;
     Ok(keys.fingerprints())
 }
 

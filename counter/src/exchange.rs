@@ -13,8 +13,9 @@ use transit::id::TapId;
 use transit::money::Amount;
 use transit::time::{Moment, ServiceDay};
 
-use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
+use crate::desk::{Desk, Serving, Writing};
 use crate::open_action::{OpenAction, OpenState, open_actions};
+use crate::refusal::{DeskError, Refusal};
 use crate::report::{Moved, Report};
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
 

@@ -9,7 +9,8 @@ use transit::id::{CardToken, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::time::{Moment, ServiceDay};
 
-use crate::desk::{Desk, DeskError, Refusal};
+use crate::desk::Desk;
+use crate::refusal::{DeskError, Refusal};
 use crate::report::Report;
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
 

@@ -6,8 +6,9 @@ use key_store::{KeyRole, KeyStore};
 use transit::card::APPLICATION_ID;
 use transit::id::CardToken;
 
-use crate::desk::{Desk, DeskError, Refusal};
+use crate::desk::Desk;
 use crate::lint::KEYS_OF_APPLICATION;
+use crate::refusal::{DeskError, Refusal};
 use crate::report::Report;
 use crate::session::{CardError, Generation, Random, identify, version_on_card};
 

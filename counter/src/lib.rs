@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`desk`] | what every action that writes on a card has in common; open actions are settled when their card is seen |
+//! | [`desk`], [`refusal`] | what every action that writes on a card has in common, and why one is not done |
+//! | [`settle`] | open actions are settled when their card is seen again |
 //! | [`personalise`], [`lint`] | a blank card becomes one of ours, and is read back |
 //! | [`load`], [`sale`], [`refund`], [`block`] | one action each |
 //! | [`exchange`] | value and passes from one card to another: an old one, or a lost one |
@@ -36,9 +37,11 @@ pub mod open_action;
 pub mod personalise;
 pub mod prompt;
 pub mod refund;
+pub mod refusal;
 pub mod report;
 pub mod sale;
 pub mod session;
+pub mod settle;
 pub mod signer;
 pub mod uplink;
 pub mod words;

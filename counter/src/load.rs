@@ -7,8 +7,9 @@ use transit::card::{DeskWrite, Record, record_of_load};
 use transit::id::TapId;
 use transit::money::Amount;
 
-use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
+use crate::desk::{Desk, Serving, Writing};
 use crate::open_action::{OpenState, open_actions};
+use crate::refusal::{DeskError, Refusal};
 use crate::report::{Loaded, Report};
 use crate::session::{Also, Opened, Opening, Random, Session, open};
 

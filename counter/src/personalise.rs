@@ -30,9 +30,10 @@ use transit::id::{CardToken, HolderReference};
 use transit::money::Amount;
 use transit::time::ServiceDay;
 
-use crate::desk::{Desk, DeskError, Refusal, Serving};
+use crate::desk::{Desk, Serving};
 use crate::lint::{Finding, KEYS_OF_APPLICATION, access_rights, communication_mode, lint};
 use crate::open_action::{OpenAction, OpenState, open_actions};
+use crate::refusal::{DeskError, Refusal};
 use crate::report::{Issued, Report};
 use crate::session::{
     Also, CardError, Changes, Chip, Generation, Opening, Random, Session, VALIDATE, identify, open, stage,

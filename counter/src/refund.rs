@@ -6,7 +6,8 @@ use transit::action::{ActionKind, Step};
 use transit::card::{DeskWrite, record_of_refund};
 use transit::money::{Amount, Balance};
 
-use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
+use crate::desk::{Desk, Serving, Writing};
+use crate::refusal::{DeskError, Refusal};
 use crate::report::{Loaded, Report};
 use crate::session::{Also, Opened, Opening, Random, Session, open};
 

@@ -11,9 +11,9 @@ use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
 use transit::time::{Moment, ServiceDay};
 
-use crate::desk::{Resumed, ResumedOutcome};
 use crate::inspect::{Inspection, Verdict};
 use crate::lint::Finding;
+use crate::settle::{Resumed, ResumedOutcome};
 use crate::words::Language;
 
 /// Everything that a command answers.
@@ -334,7 +334,7 @@ impl Speaker<'_> {
             }
             Report::Resumed => {
                 let (vi, en) =
-                    ("Giao dịch dở dang đã xong; không thu thêm tiền", "That was open, and is done: take no more cash");
+                    ("Giao dịch dở dang đã xong; không làm gì thêm", "What was open is done; nothing more was done");
                 writeln!(out, "{}", self.language.pick(vi, en))
             }
             Report::KeySetLoaded { set_version, is_newer: true, .. } => {

@@ -6,16 +6,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use counter::arguments::{Arguments, Block, Class, Command, KeysCommand, Pass, Sell, Transfer};
 use counter::ceremony::{self, CeremonyError};
 use counter::config::DeskConfig;
-use counter::desk::{Desk, DeskError, Refusal, Resumed, ResumedOutcome, Rules, Serving};
+use counter::desk::{Desk, Rules, Serving};
 use counter::journal::{Journal, JournalError};
 use counter::keys::{self, NoKeys};
 use counter::lint::lint;
 use counter::open_action::{OpenState, open_actions};
 use counter::personalise::Person;
 use counter::prompt::{self, Prompt};
+use counter::refusal::{DeskError, Refusal};
 use counter::report::{Answer, KeyList, Open, Report, Speaker, Status};
 use counter::sale::Wanted;
 use counter::session::{CardError, Random};
+use counter::settle::{Resumed, ResumedOutcome};
 use counter::uplink::{Uplink, UplinkError};
 use counter::words::Language;
 use key_store::Keys;
@@ -323,6 +325,9 @@ fn ceremony_of(command: &KeysCommand, is_json: bool, prompt: &mut Prompt) -> Res
         }
         KeysCommand::Export { keys, to, out } => ceremony::export(keys, *to, out, prompt, &mut random_fill)?,
         KeysCommand::Roll { keys, key } => (ceremony::roll(keys, *key, prompt, &mut random_fill)?, None),
+        KeysCommand::Retire { keys, key, version } => {
+            (ceremony::retire(keys, *key, *version, prompt, &mut random_fill)?, None)
+        }
         KeysCommand::Show { keys } => (ceremony::show(keys, prompt)?, None),
         KeysCommand::Load => return Ok(()),
     };

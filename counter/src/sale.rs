@@ -9,7 +9,8 @@ use transit::money::Amount;
 use transit::pass::{PassRefusal, PassSale, on_sale, sell};
 use transit::time::{Moment, Month};
 
-use crate::desk::{Desk, DeskError, Refusal, Serving, Writing};
+use crate::desk::{Desk, Serving, Writing};
+use crate::refusal::{DeskError, Refusal};
 use crate::report::{PassSold, Report};
 use crate::session::{Also, Opened, Opening, Random, Session, open};
 

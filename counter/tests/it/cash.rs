@@ -1,9 +1,11 @@
 //! Top-up, sale and refund: what is paid is on the card or given back, once, wherever the card is torn away.
 
-use counter::desk::{Desk, DeskError, Refusal, ResumedOutcome};
+use counter::desk::Desk;
 use counter::open_action::open_actions;
+use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
 use counter::sale::Wanted;
+use counter::settle::ResumedOutcome;
 use key_store::Keys;
 use transit::action::ActionKind;
 use transit::card::{Issuer, ProductKind, Record, RecordKind};

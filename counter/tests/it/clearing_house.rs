@@ -5,8 +5,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clearing_house::{ClearingHouse, Config, http};
-use counter::desk::{DeskError, Refusal, Serving};
+use counter::desk::Serving;
 use counter::personalise::Person;
+use counter::refusal::{DeskError, Refusal};
 use counter::report::{Report, Synced};
 use counter::uplink::{Uplink, UplinkError};
 use tempfile::TempDir;

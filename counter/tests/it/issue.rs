@@ -1,7 +1,8 @@
 //! A blank card becomes one of ours, whatever its generation and wherever it is torn away.
 
-use counter::desk::{DeskError, Refusal, Serving};
+use counter::desk::Serving;
 use counter::personalise::Person;
+use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
 use counter::session::CardError;
 use transit::card::Profile;

@@ -4,9 +4,10 @@ use card_crypto::{
     Access, AccessRights, ChangeKeyRight, CommunicationMode, FileKind, FileNumber, FileSettings, KeyKind, KeyNumber,
     KeySettings, KeyTable,
 };
-use counter::desk::{Desk, DeskError, Serving};
+use counter::desk::{Desk, Serving};
 use counter::lint::{Rule, check_card_settings, check_files, check_key_table, lint};
 use counter::personalise::Person;
+use counter::refusal::DeskError;
 use counter::report::{Answer, Report, Speaker};
 use counter::session::Generation;
 use counter::words::Language;
@@ -250,5 +251,5 @@ fn an_ev1_card_has_one_key_set() {
     let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult-ev1"));
     let uid = pocket.uid();
     let refused = pocket.present(None, |field| shop.desk.load_key_set(field, &uid, &mut fresh)).0.unwrap_err();
-    assert!(matches!(refused, DeskError::Refused(counter::desk::Refusal::OneKeySet)), "{refused}");
+    assert!(matches!(refused, DeskError::Refused(counter::refusal::Refusal::OneKeySet)), "{refused}");
 }

@@ -1,9 +1,11 @@
 //! Exchange and transfer: value and passes are on one card, on the other, or in the journal; never on both, never lost.
 
-use counter::desk::{Desk, DeskError, Refusal, ResumedOutcome, Serving};
+use counter::desk::{Desk, Serving};
 use counter::exchange::taken_over;
 use counter::open_action::{OpenState, open_actions};
+use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
+use counter::settle::ResumedOutcome;
 use key_store::Keys;
 use transit::card::{Issuer, PRODUCTS, Product, ProductKind, Profile, Record};
 use transit::desk::Grant;

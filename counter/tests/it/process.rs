@@ -232,6 +232,11 @@ fn a_key_ceremony_from_the_first_key_to_a_rolled_one() {
     assert_eq!(rolled.lines().filter(|line| line.starts_with("load")).count(), 2, "{rolled}");
     assert_eq!(lines(&ceremony(path, "keys show --keys desk.toml", OTHER, "")), rolled);
 
+    let newest = ceremony(path, "keys retire --keys desk.toml --key load --version 2", OTHER, "");
+    assert!(newest.status.code() == Some(2) && said(&newest).contains("only an older one"), "{}", said(&newest));
+    let retired = lines(&ceremony(path, "keys retire --keys desk.toml --key load --version 1", OTHER, ""));
+    assert_eq!(retired.lines().filter(|line| line.starts_with("load")).count(), 1, "{retired}");
+
     for name in ["master.toml", "restored.toml", "desk.toml"] {
         let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(path.join(name)).unwrap());
         assert_eq!(mode & 0o777, 0o600, "{name}");

@@ -1,0 +1,204 @@
+//! Open actions are settled when their card is seen again: its own records say whether an unknown step is on it, and what
+//! was paid and is not on it is written now.
+
+use card_crypto::Transport;
+use key_store::KeyStore;
+use transit::action::{Action, ActionKind, Step};
+use transit::card::{DeskWrite, RECORD_LEN, Record};
+use transit::id::TapId;
+use transit::money::Amount;
+use transit::time::Month;
+
+use crate::desk::{Desk, Serving};
+use crate::open_action::{OpenState, open_actions};
+use crate::refusal::DeskError;
+use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
+
+/// An action of this desk that was brought to its end, or on its way, because its card was seen again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Resumed {
+    /// Its first step.
+    #[serde(serialize_with = "crate::report::id")]
+    pub action: TapId,
+    /// What it is.
+    pub kind: ActionKind,
+    /// Its amount, in minor units.
+    pub amount_minor: Amount,
+    /// What became of it.
+    pub outcome: ResumedOutcome,
+}
+
+/// What became of an action whose card was seen again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumedOutcome {
+    /// The card had it all along.
+    Found,
+    /// The card did not have it, and has it now.
+    Finished,
+    /// The card did not have it; nothing is owed to anybody.
+    Undone,
+    /// The card does not show any more whether it had it: the clearing house will tell.
+    StillUnknown,
+    /// The card does not have it, and the desk may not write it now: the cash waits, or is given back.
+    Waits,
+}
+
+impl<K: KeyStore> Desk<K> {
+    /// Brings the open actions of a card, if there are any, to their end: the card's own records say whether an unknown
+    /// step is on it, and what was paid and is not on the card is written now. Costs nothing where nothing is open.
+    ///
+    /// # Errors
+    /// [`DeskError`]; what was settled before it stays settled.
+    pub fn settle<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8],
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Vec<Resumed>, DeskError> {
+        let (uid, card) = self.token(uid)?;
+        let mut resumed = Vec::new();
+        for open_action in open_actions(&self.journal.of_card(card)?) {
+            let first = open_action.first;
+            let staff = if serving.staff == 0 { first.staff } else { serving.staff };
+            let serving = Serving { staff, ..serving };
+            let outcome = match open_action.state {
+                // An issue finds out for itself how far the card is; an exchange waits for its new card.
+                _ if first.kind == ActionKind::Issue => continue,
+                OpenState::HalfMoved(_) => continue,
+                OpenState::Paid if first.card == card => self.finish_now(transport, &uid, &first, serving, random)?,
+                OpenState::Unknown(step) if step.card == card => {
+                    match self.look(transport, &uid, &first, &step, serving, random)? {
+                        Some(true) => ResumedOutcome::Found,
+                        None => ResumedOutcome::StillUnknown,
+                        Some(false) if first.step == Step::Paid => {
+                            self.finish_now(transport, &uid, &first, serving, random)?
+                        }
+                        Some(false) => ResumedOutcome::Undone,
+                    }
+                }
+                OpenState::Paid | OpenState::Unknown(_) => continue,
+            };
+            resumed.push(Resumed { action: first.id, kind: first.kind, amount_minor: first.amount, outcome });
+        }
+        Ok(resumed)
+    }
+
+    /// Asks the card whether an unknown step is on it, and records the answer.
+    fn look<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8; 7],
+        first: &Action,
+        step: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Option<bool>, DeskError> {
+        let (record_bytes, record, older) = match open(transport, uid, Also::Nothing, &mut self.keys, random)? {
+            Opening::Ev1(opened) => read_all(opened)?,
+            Opening::Ev2(opened) => read_all(opened)?,
+        };
+        let is_written = evidence(step, &record, &older);
+        let outcome = match is_written {
+            Some(true) => Step::Confirmed { resolves: step.id },
+            Some(false) => Step::Voided { resolves: step.id },
+            None => return Ok(None),
+        };
+        let resolution = Action {
+            names: Some(first.id),
+            record_read: Some(record_bytes),
+            other_card: step.other_card,
+            product: first.product,
+            grant: step.grant,
+            ..self.step(first.kind, outcome, step.card, first.amount, serving)?
+        };
+        self.journal.append(&resolution)?;
+        Ok(is_written)
+    }
+
+    /// Writes what was paid and is not on the card, where the desk may.
+    fn finish_now<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8; 7],
+        first: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<ResumedOutcome, DeskError> {
+        match self.finish(transport, uid, first, serving, random) {
+            Ok(_) => Ok(ResumedOutcome::Finished),
+            // Whatever else is done with the card goes on: the cash is safe where it is.
+            Err(DeskError::Refused(_)) => Ok(ResumedOutcome::Waits),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finish<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        uid: &[u8; 7],
+        first: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Action, DeskError> {
+        self.refuse_blocked(first.card)?;
+        self.check_allowance(first.amount, first.amount, serving.at)?;
+        match open(transport, uid, also_for(first.kind), &mut self.keys, random)? {
+            Opening::Ev1(opened) => self.finish_on(opened, first, serving, random),
+            Opening::Ev2(opened) => self.finish_on(opened, first, serving, random),
+        }
+    }
+
+    /// Writes what was paid on an opened card.
+    pub(crate) fn finish_on<T: Transport, S: Session>(
+        &mut self,
+        opened: Opened<T, S>,
+        first: &Action,
+        serving: Serving,
+        random: Random<'_>,
+    ) -> Result<Action, DeskError> {
+        let template = Action {
+            names: Some(first.id),
+            product: first.product,
+            ..self.step(first.kind, Step::Unknown, first.card, first.amount, serving)?
+        };
+        let write = DeskWrite { action: template.id, at: serving.at, amount: first.amount };
+        let writing = match (first.kind, &opened.issuer, first.product) {
+            (ActionKind::Sale, Some((_, issuer)), Some(product)) => {
+                let sale =
+                    self.sale_of(issuer, product.kind, product.line, Month::of(product.valid_from), serving.at)?;
+                crate::sale::writing(&opened.record, &sale.issuer, write)?
+            }
+            _ => crate::load::writing(&opened.record, write)?,
+        };
+        self.write(opened, template, &writing, random)
+    }
+}
+
+/// What has to be read for an action of this kind.
+pub(crate) fn also_for(kind: ActionKind) -> Also {
+    match kind {
+        ActionKind::Sale | ActionKind::Transfer | ActionKind::Exchange | ActionKind::Issue => Also::Issuer,
+        ActionKind::TopUp | ActionKind::Refund | ActionKind::Block => Also::Nothing,
+    }
+}
+
+type AllRecords = ([u8; RECORD_LEN], Record, Vec<Record>);
+
+fn read_all<T: Transport, S: Session>(mut opened: Opened<T, S>) -> Result<AllRecords, CardError> {
+    let older = opened.older_records()?;
+    Ok((opened.record_bytes, opened.record, older))
+}
+
+/// Whether a card has an unknown step, by the records that it keeps; `None` when they no longer reach back so far.
+fn evidence(step: &Action, newest: &Record, older: &[Record]) -> Option<bool> {
+    let mut records = std::iter::once(newest).chain(older);
+    if records.any(|record| record.tap == Some(step.id) || record.previous == Some(step.id)) {
+        return Some(true);
+    }
+    let before = step.record_read.and_then(|bytes| Record::decode(&bytes).ok())?;
+    let oldest = older.last().unwrap_or(newest);
+    // Its record would have the next number after `before`: that record is here, and another's, or does not exist yet.
+    (oldest.card_sequence <= before.card_sequence + 1).then_some(false)
+}
