@@ -30,6 +30,9 @@ pub struct Config {
     pub signer: Signer,
     /// What becomes of a completed tap that its card does not prove.
     pub transaction_mac_policy: TransactionMacPolicy,
+    /// What one operator is paid, in one day, for rides without a Transaction MAC where it is enforced: cards on EV1
+    /// chips have none. 0: nothing.
+    pub unproven_daily_limit: Amount,
     /// Who may be owed money.
     pub operators: BTreeMap<OperatorId, String>,
     /// Whose each validator is.
@@ -72,6 +75,8 @@ struct ConfigFile {
     keys: KeySource,
     keys_class: KeysClass,
     transaction_mac_policy: TransactionMacPolicy,
+    #[serde(default)]
+    unproven_daily_limit_minor: Amount,
     #[serde(rename = "operator", default)]
     operators: Vec<OperatorEntry>,
     #[serde(rename = "device", default)]
@@ -166,6 +171,7 @@ impl Config {
             vault,
             signer,
             transaction_mac_policy: file.transaction_mac_policy,
+            unproven_daily_limit: file.unproven_daily_limit_minor,
             operators,
             devices,
             desks,

@@ -1,6 +1,7 @@
 //! Taps of validators.
 
 use transit::id::TapId;
+use transit::money::Amount;
 use transit::sync::{TapAcknowledgement, Verdict};
 use transit::tap::{Outcome, SealedTap, TAP_LEN, Tap, TapError};
 
@@ -52,11 +53,31 @@ impl Upload<'_> {
         if tap.outcome == Outcome::Done && self.config.transaction_mac_policy == TransactionMacPolicy::Enforce {
             match proof {
                 Proof::Right => {}
-                Proof::Missing => return object(tap.id, Verdict::MacWrong, "it carries no Transaction MAC"),
+                Proof::Missing => return self.objection_to_unproven(tap),
                 Proof::Wrong(why) => return object(tap.id, Verdict::MacWrong, why),
             }
         }
         Ok(None)
+    }
+
+    /// A ride that no card can prove is paid up to a limit: an operator that made them all up would get no more.
+    fn objection_to_unproven(&self, tap: &Tap) -> Result<Option<Objection>, StoreError> {
+        let limit = self.config.unproven_daily_limit;
+        if limit == Amount::ZERO {
+            return object(tap.id, Verdict::MacWrong, "it carries no Transaction MAC");
+        }
+        let day = self.stamp(tap.at).days.settlement;
+        let paid = self.books.unproven_rides(tap.operator, day)?;
+        let within = paid.checked_add(ledger::charged(tap)).is_some_and(|sum| sum <= limit);
+        if within {
+            return Ok(None);
+        }
+        let why = format!(
+            "it carries no Transaction MAC, and operator {} is paid at most {} a day for such rides",
+            tap.operator.0,
+            limit.minor()
+        );
+        object(tap.id, Verdict::MacWrong, &why)
     }
 
     /// Books `tap`; what comes back is a warning for the validator.

@@ -113,6 +113,18 @@ impl Books<'_> {
         rows.next()?.map(|row| self.stored_entry(row)).transpose()
     }
 
+    /// What rides that no card proves add to what `operator` is owed on `day`.
+    pub(crate) fn unproven_rides(&self, operator: OperatorId, day: ServiceDay) -> Result<Amount, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT coalesce(sum(posting.amount), 0) FROM entry \
+             JOIN tap ON tap.id = entry.tap AND tap.proven = 0 \
+             JOIN posting ON posting.entry = entry.id AND posting.amount > 0 \
+             WHERE entry.kind = 'ride' AND entry.settlement_day = ?1 AND entry.operator = ?2",
+        )?;
+        let minor: i64 = statement.query_row(params![day.to_string(), operator.0], |row| row.get(0))?;
+        Amount::from_minor(minor).ok_or_else(|| StoreError::Damaged(format!("unproven rides sum to {minor}")))
+    }
+
     fn stored_entry(&self, row: &Row<'_>) -> Result<StoredEntry, StoreError> {
         let id = row.get(0)?;
         let kind: String = row.get(1)?;

@@ -157,6 +157,36 @@ fn a_policy_that_does_not_enforce_books_what_is_unproven() {
     }
 }
 
+/// Cards on EV1 chips have no Transaction MAC: an operator that made such rides up would be paid so much a day.
+#[test]
+fn rides_that_no_card_can_prove_are_paid_up_to_a_limit() {
+    let unproven = |validator: &mut Validator, number, at| validator.unproven(&mut Card::new(number, 50_000), at);
+    let (mut first, mut second, mut other) = (Validator::new(1, 1), Validator::new(2, 1), Validator::new(3, 2));
+    let taps = [
+        unproven(&mut first, 1, MORNING),
+        unproven(&mut first, 2, MORNING),
+        unproven(&mut first, 3, MORNING),
+        unproven(&mut second, 4, MORNING),
+        unproven(&mut other, 5, MORNING),
+    ];
+    let mut city = City::with_unproven_daily_limit(16_000);
+    let acknowledgement = city.upload(&taps);
+    assert_eq!(verdicts(&acknowledgement), [Accepted, Accepted, MacWrong, MacWrong, Accepted]);
+    let said = acknowledgement.taps[2].detail.as_ref().unwrap();
+    assert!(said.contains("sequence 3: it carries no Transaction MAC, and operator 1 is paid at most 16000"), "{said}");
+    let balances = (city.balance("operator:1:payable"), city.balance("operator:2:payable"));
+    assert_eq!(balances, (16_000, 8_000));
+    assert_eq!(city.clearing_house.status().unwrap().findings["unproven"], 3);
+    // The next day has its own, and a wrong MAC is no missing one.
+    let next_day = later(24 * 3600);
+    assert_eq!(verdicts(&city.upload_at(&[unproven(&mut second, 6, next_day)], next_day)), [Accepted]);
+    let forged = resealed(&other.done(&mut Card::new(7, 50_000), MORNING), |tap| {
+        tap.transaction_mac.as_mut().unwrap().value[0] ^= 1;
+    });
+    assert_eq!(verdicts(&city.upload(&[forged])), [MacWrong]);
+    city.verify();
+}
+
 #[test]
 fn out_of_order_within_an_upload_and_then_sent_again() {
     let taps = log_of(&mut Validator::new(1, 1), 4);
