@@ -1,13 +1,17 @@
-//! A MIFARE DESFire EV2 card in memory, and the means to lay it on a reader.
+//! A MIFARE DESFire card in memory, EV1, EV2 or EV3, and the means to lay it on a reader.
 //!
 //! The other peer of `card-crypto`: it holds state, checks every MAC it is sent and refuses what a card refuses. Its
-//! session cryptography is written from `aes` and `cmac` alone, so a mistake of the reader's side cannot cancel out
-//! here. Only the `Transport` seam comes from `card-crypto`.
+//! session cryptography is written from `aes`, `des` and `cmac` alone, so a mistake of the reader's side cannot cancel
+//! out here. Only the `Transport` seam comes from `card-crypto`.
+//!
+//! It knows every command of the three generations but delegated applications, additional access rights, a second
+//! selected application, RestoreTransfer and the transaction timer; D40, EV1 and EV2 messaging; native commands, wrapped
+//! or not, and SELECT, READ BINARY, UPDATE BINARY and READ RECORD of ISO/IEC 7816-4. An EV1 answers 1C to what came later.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`picc`] | the card: APDU in, answer out |
-//! | [`application`], [`file`](mod@file) | what a card is issued with: keys, files, access rights |
+//! | [`memory`], [`application`], [`file`](mod@file), [`key`] | what it keeps: keys, settings, applications, files |
 //! | [`fixture`], [`layout`], [`test_keys`] | cards as readable files |
 //! | [`field`](mod@field) | a card in a reader's field: faults, traffic, the in-process transport |
 //! | [`distortion`] | answers that no genuine card gives |
@@ -16,7 +20,7 @@
 //! | [`pcscd`] | a PC/SC service of one's own, with two virtual readers |
 //!
 //! Sources named in the code: **AN12343** is NXP "MIFARE DESFire Light features and hints" rev 1.1, **AN12196** "NTAG 424
-//! DNA features and hints", **AN10922** "Symmetric key diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0
+//! DNA features and hints", **AN0945** "DESFire EV1 features and hints", **AN10922** "Symmetric key diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0
 //! rev 3.3. The data sheets of EV2 and EV3 are not public; behaviour taken from elsewhere says so.
 //!
 //! Never a production dependency: keys are kept in the clear, and randomness is whatever the caller supplies.
