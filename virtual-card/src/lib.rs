@@ -20,8 +20,9 @@
 //! | [`pcscd`] | a PC/SC service of one's own, with two virtual readers |
 //!
 //! Sources named in the code: **AN12343** is NXP "MIFARE DESFire Light features and hints" rev 1.1, **AN12196** "NTAG 424
-//! DNA features and hints", **AN0945** "DESFire EV1 features and hints", **AN10922** "Symmetric key diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0
-//! rev 3.3. The data sheets of EV2 and EV3 are not public; behaviour taken from elsewhere says so.
+//! DNA features and hints", **AN0945** "MIFARE DESFire EV1 features and hints", **AN10922** "Symmetric key
+//! diversifications" rev 2.2, **MF2DL** the data sheet MF2DL(H)x0 rev 3.3. The data sheets of EV2 and EV3 are not public;
+//! behaviour taken from elsewhere says so.
 //!
 //! Never a production dependency: keys are kept in the clear, and randomness is whatever the caller supplies.
 

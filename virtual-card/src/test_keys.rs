@@ -39,21 +39,42 @@ struct KeyFile {
     transaction_mac: Spanned<String>,
     token: Spanned<String>,
     card_master: Option<Spanned<String>>,
-    originality: Option<Spanned<String>>,
+}
+
+/// The key of the chips' maker, in a file of its own beside the others: no issuer has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MakerFile {
+    class: Spanned<String>,
+    originality: Spanned<String>,
+}
+
+fn check_class(source: &Source, class: &Spanned<String>) -> Result<(), FixtureError> {
+    if class.get_ref() == "test" {
+        return Ok(());
+    }
+    let problem = "`class` is not \"test\": real keys never belong on a virtual card".to_owned();
+    Err(source.invalid(Some(class.span()), problem))
 }
 
 impl TestKeys {
-    /// Reads a key file.
+    /// Reads a key file, and `test-originality-key.toml` beside it where there is one.
     ///
     /// # Errors
     /// [`FixtureError`] names the file, the line and the remedy; keys of another class than `test` are refused.
     pub fn load(path: &Path) -> Result<Self, FixtureError> {
         let source = Source::read(path)?;
         let file: KeyFile = source.parse()?;
-        if file.class.get_ref() != "test" {
-            let problem = "`class` is not \"test\": real keys never belong on a virtual card".to_owned();
-            return Err(source.invalid(Some(file.class.span()), problem));
-        }
+        check_class(&source, &file.class)?;
+        let maker_path = path.with_file_name("test-originality-key.toml");
+        let originality = if maker_path.exists() {
+            let source = Source::read(&maker_path)?;
+            let maker: MakerFile = source.parse()?;
+            check_class(&source, &maker.class)?;
+            Some(source.hex("originality", &maker.originality)?)
+        } else {
+            None
+        };
         Ok(Self {
             application_master: source.hex("application_master", &file.application_master)?,
             inspect: source.hex("inspect", &file.inspect)?,
@@ -62,7 +83,7 @@ impl TestKeys {
             transaction_mac: source.hex("transaction_mac", &file.transaction_mac)?,
             token: source.hex("token", &file.token)?,
             card_master: file.card_master.map(|key| source.hex("card_master", &key)).transpose()?,
-            originality: file.originality.map(|key| source.hex("originality", &key)).transpose()?,
+            originality,
         })
     }
 
