@@ -80,7 +80,7 @@ impl House {
     }
 
     fn books(folder: &TempDir) -> ClearingHouse {
-        ClearingHouse::open(Config::read(&folder.path().join("clearing-house.toml")).unwrap()).unwrap()
+        ClearingHouse::open(Config::read(&folder.path().join("clearing-house.toml"), None).unwrap()).unwrap()
     }
 
     fn uplink(&self) -> Uplink {
