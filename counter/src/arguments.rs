@@ -12,15 +12,13 @@ use crate::words::Language;
 
 /// The desk: make cards, load them, sell passes, look at cards, pay out, block and replace cards, keep the keys.
 ///
-/// A command that needs a card asks for it on standard error and waits. What it has done goes to standard output, for
-/// people, or with --json as one JSON object. A card that was torn away is finished or undone by the next command that
-/// sees it.
+/// A command that needs a card asks for it on standard error and waits.
 ///
-/// Exit codes: 0 done; 1 refused, nothing has changed (the message says what to do); 2 the command line, the
-/// configuration, the keys or the journal are wrong; 3 no usable card; 4 the card left at the wrong moment: lay it on
-/// the reader again; 5 the clearing house cannot be reached or refuses.
+/// What it has done goes to standard output, for people, or with --json as one JSON object.
+///
+/// A card that was torn away is finished or undone by the next command that sees it.
 #[derive(Debug, Parser)]
-#[command(name = "counter", version, max_term_width = 100)]
+#[command(name = "counter", version, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The configuration file (see counter/counter.example.toml).
     #[arg(long, short, global = true, default_value = "/etc/cham/counter.toml", value_name = "FILE")]
@@ -38,6 +36,18 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// What the program ends with, for scripts.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused; nothing has changed, and the message says what to do
+  2  the command line, the configuration, the keys or the journal are wrong
+  3  no usable card, or no reader
+  4  the card left at the wrong moment: lay the same card down again
+  5  the clearing house cannot be reached, or is not believed
+
+Manual: docs/counter.md";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -110,7 +120,7 @@ pub struct TopUp {
     /// What was paid, in minor units of the currency (dong).
     #[arg(required_unless_present = "refund", value_parser = clap::value_parser!(u32).range(1..=0x00FF_FFFF))]
     pub amount: Option<u32>,
-    /// Give back the cash of this top-up, which never reached its card; the action is written 9001-1-12.
+    /// Give back the cash of this top-up, which never reached its card; the action is written 900-1-12.
     #[arg(long, value_name = "ACTION", conflicts_with = "amount")]
     pub refund: Option<TapId>,
 }
