@@ -238,7 +238,8 @@ pub enum KeysCommand {
     },
     /// Seal the part of the keys that one place may hold into a new file.
     ///
-    /// A file for a desk or an issuer gets a signing key of its own; its public half is printed, for the clearing house.
+    /// A file for a desk, an issuer or the vault gets a signing key of its own; its public half is printed, for whoever
+    /// checks what it signs.
     Export {
         /// The sealed key file.
         #[arg(long, value_name = "FILE")]

@@ -170,8 +170,9 @@ pub fn combine_keys(
     Ok(keys.fingerprints())
 }
 
-/// Seals the part of the keys that `custody` holds into a new file. One for a desk or an issuer gets a signing key of its
-/// own, whose public half comes back too.
+/// Seals the part of the keys that `custody` holds into a new file. One for a desk, an issuer or the vault gets a signing
+/// key of its own, whose public half comes back too: the clearing house lists those of desks, and validators and desks
+/// are told the clearing house's.
 ///
 /// # Errors
 /// [`CeremonyError`].
@@ -185,7 +186,7 @@ pub fn export(
     refuse_existing(out)?;
     let mut part = read_sealed(path, prompt)?.export(custody)?;
     let mut public_key = None;
-    if matches!(custody, Custody::Desk | Custody::Issuer) {
+    if matches!(custody, Custody::Desk | Custody::Issuer | Custody::Vault) {
         let mut seed = Zeroizing::new([0; 32]);
         random(seed.as_mut_slice());
         public_key = Some(Signer::from_seed(&seed).public_key());

@@ -228,6 +228,11 @@ fn a_key_ceremony_from_the_first_key_to_a_rolled_one() {
     ));
     assert_eq!(exported.lines().count(), 4, "validate, load, token and the signing key: {exported}");
     assert!(exported.contains("signing key, public half: "));
+    // The clearing house signs too: without its seed it would not start.
+    let vault = "keys export --keys master.toml --to vault --out vault.toml";
+    let vault = lines(&ceremony(path, vault, &format!("{SECRET}{OTHER}"), ""));
+    assert_eq!(vault.lines().count(), 3, "transaction MAC, token and the signing key: {vault}");
+    assert!(vault.contains("signing key, public half: "));
     let rolled = lines(&ceremony(path, "keys roll --keys desk.toml --key load", OTHER, ""));
     assert_eq!(rolled.lines().filter(|line| line.starts_with("load")).count(), 2, "{rolled}");
     assert_eq!(lines(&ceremony(path, "keys show --keys desk.toml", OTHER, "")), rolled);
