@@ -8,8 +8,9 @@ use crate::{
     key::{CardKey, KeyType},
 };
 
-/// What an 8 KB card offers for applications, in bytes: a model, chips differ.
-pub(crate) const CAPACITY_BYTES: usize = 7680;
+/// What an 8 KB card offers for applications, in bytes: a model, chips differ. A file of 7680 bytes fits beside a small
+/// one: libfreefare's `mifare-desfire-create-ndef` makes both on every card of this size.
+pub(crate) const CAPACITY_BYTES: usize = 7936;
 
 /// The whole memory of a card.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
