@@ -8,13 +8,19 @@ CARGO ?= cargo
 # The programs are run as they were built together: `cargo run -p` would build some of them again with other features.
 PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help setup build demo run test fuzz bench deny
+# Where the DESFire clients of others are fetched to: beside the programs' folder.
+PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
+
+.PHONY: help setup peers build demo run test interoperability fuzz bench deny
 
 help: ## tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the system packages that are missing
 	@./setup.sh
+
+peers: setup ## fetch the DESFire clients of others that come from the registries; what cannot be had is skipped by name
+	@interoperability/fetch_peers.sh $(PEERS)
 
 build: setup ## build every program
 	$(CARGO) build --locked --workspace --bins
@@ -25,11 +31,14 @@ demo: build ## play a short morning through separate real processes, settle it, 
 run: build ## keep the same programs up; tap cards by typing their names
 	$(PROGRAMS)/simulation run --folder target/run
 
-test: setup ## everything: format, lints, tests through the real pcscd, documentation
+test: setup peers ## everything: format, lints, tests through the real pcscd, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+interoperability: build peers ## every DESFire client of others against the virtual card: client, task, result
+	$(PROGRAMS)/interoperability
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)

@@ -10,6 +10,7 @@ packages=(
     libx11-6 libxcursor1 libxi6 libxrandr2 libxkbcommon-x11-0 libx11-xcb1 # a window under X11
     xvfb                                     # a display where there is none
     procps                                   # kill
+    libssl-dev python3-venv python3-pyscard  # other people's DESFire clients, to test the virtual card
     valgrind strace                          # the figures that are counted
 )
 

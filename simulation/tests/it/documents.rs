@@ -50,6 +50,7 @@ fn licences_are_as_the_readme_says() {
         "ui",
         "clearing-house",
         "simulation",
+        "interoperability",
         "benches",
     ] {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
