@@ -32,6 +32,8 @@ fn a_tap_through_pcscd_is_accepted_and_sigterm_ends_the_core() {
     let figures = screen.tap.unwrap();
     assert_eq!((figures.exchanges, figures.tap.as_deref()), (7, Some("101-1-1")));
     assert_eq!((screen.line.as_str(), screen.stop.as_str()), ("BRT 01", "Kim Mã"));
+    // Keys in a file are in memory too; with a SAM, below, they are not.
+    assert_ne!(gate.core_holds_a_master_key(), Some(false));
     gate.terminate();
     let status = Status::read(&gate.log_path()).unwrap();
     assert_eq!((status.done, status.taps, status.durable, status.intent), (1, 1, 1, false));
@@ -44,6 +46,7 @@ fn a_tap_with_keys_in_a_sam_behind_the_same_pcscd() {
     let (card, screen) = tap(&gate, Cards::new().take("adult"), "green", accepted);
     assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(42_000));
     assert_eq!(screen.tap.unwrap().exchanges, 7);
+    assert_ne!(gate.core_holds_a_master_key(), Some(true));
     gate.terminate();
     assert_eq!(sam.remove().unwrap().exchanges(), 8, "3 to open it, 1 to activate the token key, 4 for the tap");
 }
