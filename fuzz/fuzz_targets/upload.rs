@@ -45,7 +45,7 @@ fn open() -> (TempDir, ClearingHouse, u32) {
     );
     let path = folder.path().join("clearing-house.toml");
     std::fs::write(&path, config).expect("a file");
-    let config = Config::read(&path).expect("our own configuration");
+    let config = Config::read(&path, None).expect("our own configuration");
     (folder, ClearingHouse::open(config).expect("new books"), 0)
 }
 
