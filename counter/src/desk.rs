@@ -16,7 +16,7 @@
 
 use card_crypto::originality::OriginalityKey;
 use card_crypto::{Card, Staged, Transport};
-use key_store::KeyStore;
+use key_store::{KeyRole, KeyStore};
 use transit::action::{Action, ActionKind, Step};
 use transit::card::{Issuer, LayoutError, Record};
 use transit::id::{CardToken, OperatorId};
@@ -102,8 +102,18 @@ impl<K: KeyStore> Desk<K> {
         if self.is_blocked(card)? { Err(Refusal::Blocked.into()) } else { Ok(()) }
     }
 
-    /// Whether `amount` more may be loaded at `at`, with `paid` of it already counted among what is paid and open.
-    pub(crate) fn check_allowance(&self, amount: Amount, counted: Amount, at: Moment) -> Result<(), DeskError> {
+    /// Whether `amount` more may be loaded at `at`, with `counted` of it already among what is paid and open.
+    pub(crate) fn check_may_load(&mut self, amount: Amount, counted: Amount, at: Moment) -> Result<(), DeskError> {
+        self.check_allowance(amount, counted, at)?;
+        self.check_load_key()
+    }
+
+    /// A SAM may limit how often the load key is used: found out before any cash is taken.
+    pub(crate) fn check_load_key(&mut self) -> Result<(), DeskError> {
+        if self.keys.uses_left(KeyRole::Load)? == Some(0) { Err(Refusal::LoadKeyUsedUp.into()) } else { Ok(()) }
+    }
+
+    fn check_allowance(&self, amount: Amount, counted: Amount, at: Moment) -> Result<(), DeskError> {
         let newest = self.journal.newest_at()?.unwrap_or(at);
         if at.0.saturating_add(CLOCK_TOLERANCE_S) < newest.0 {
             return Err(Refusal::ClockBehind { now: at, newest }.into());

@@ -92,7 +92,7 @@ impl<K: KeyStore> Desk<K> {
         let balance = opened.record.balance_after;
         let amount = Amount::from_minor(balance.minor()).ok_or(Refusal::EmptyPurse)?;
         let (_, issuer) = opened.issuer.ok_or(Refusal::EmptyPurse)?;
-        self.check_allowance(amount, Amount::ZERO, serving.at)?;
+        self.check_may_load(amount, Amount::ZERO, serving.at)?;
         let step = self.step(ActionKind::Exchange, Step::Unknown, card, amount, serving)?;
         let emptied = Issuer { products: [Product::NONE; PRODUCTS], ..issuer };
         let write = DeskWrite { action: step.id, at: serving.at, amount };
@@ -133,7 +133,7 @@ impl<K: KeyStore> Desk<K> {
             amount: emptied.debited.unwrap_or(Amount::ZERO),
             issuer: issuer.as_ref(),
         };
-        self.check_allowance(load.amount, Amount::ZERO, serving.at)?;
+        self.check_may_load(load.amount, Amount::ZERO, serving.at)?;
         self.load_moved(transport, &uid, &load, serving, random)
     }
 

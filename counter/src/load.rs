@@ -46,7 +46,7 @@ impl<K: KeyStore> Desk<K> {
         let paid = self.step(ActionKind::TopUp, Step::Paid, card, amount, serving)?;
         // What the card would not take is refused before the cash is taken.
         writing(&opened.record, DeskWrite { action: paid.id, at: serving.at, amount })?;
-        self.check_allowance(amount, Amount::ZERO, serving.at)?;
+        self.check_may_load(amount, Amount::ZERO, serving.at)?;
         self.journal.append(&paid)?;
         let balance = opened.record.balance_after;
         self.finish_on(opened, &paid, serving, random)?;

@@ -92,6 +92,7 @@ impl<K: KeyStore> Desk<K> {
         for role in KeyRole::ALL {
             newest(&self.keys, role)?;
         }
+        self.check_load_key()?;
 
         let case = Case { uid, token, chip, issuer, holder: person.holder, serving };
         let steps = self.journal.of_card(token)?;

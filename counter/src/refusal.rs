@@ -22,8 +22,12 @@ pub enum DeskError {
     /// The card cannot be used; it is unchanged.
     #[error(transparent)]
     Card(#[from] CardError),
-    /// The card left before the commit was sent: it is unchanged. What was paid stays recorded as paid.
-    #[error("the card left too early and is unchanged; lay it down again, action {action} goes on by itself")]
+    /// The card left, or the keys did not do their part, before the commit was sent: the card is unchanged. What was paid
+    /// stays recorded as paid.
+    #[error(
+        "{} and is unchanged; lay it down again, action {action} goes on by itself",
+        if source.is_lost() { "the card left too early" } else { "the card could not be written" }
+    )]
     NotWritten {
         /// The first step of the action.
         action: TapId,
@@ -65,6 +69,12 @@ pub enum Refusal {
         /// What was asked for, in minor units.
         asked_minor: i64,
     },
+    /// The SAM's usage counter of the load key is at its limit.
+    #[error(
+        "the load key in the SAM is used up: have the limit of its usage counter raised; nothing was loaded and no cash \
+         is to be taken"
+    )]
+    LoadKeyUsedUp,
     /// The clock went back.
     #[error("the clock says {now}, and the journal has an action of {newest}: set the clock")]
     ClockBehind {

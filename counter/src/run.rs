@@ -428,6 +428,7 @@ impl From<DeskError> for Failed {
             DeskError::Card(error) => error.into(),
             DeskError::Refused(refusal) => Self::new(REFUSED, refusal),
             DeskError::Journal(error) => error.into(),
+            DeskError::NotWritten { source: CardError::Keys(_), .. } => Self::new(WRONG_SETUP, error),
             DeskError::NotWritten { .. } | DeskError::Unknown { .. } => Self::new(PRESENT_AGAIN, error),
         }
     }

@@ -64,7 +64,7 @@ impl<K: KeyStore> Desk<K> {
         // What the card would not take is refused before the cash is taken.
         let write = DeskWrite { action: paid.id, at: serving.at, amount: sale.price };
         writing(&opened.record, &sale.issuer, write)?;
-        self.check_allowance(sale.price, Amount::ZERO, serving.at)?;
+        self.check_may_load(sale.price, Amount::ZERO, serving.at)?;
         self.journal.append(&paid)?;
         self.finish_on(opened, &paid, serving, random)?;
         Ok(Report::Sold(PassSold {

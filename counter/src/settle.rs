@@ -143,7 +143,7 @@ impl<K: KeyStore> Desk<K> {
         random: Random<'_>,
     ) -> Result<Action, DeskError> {
         self.refuse_blocked(first.card)?;
-        self.check_allowance(first.amount, first.amount, serving.at)?;
+        self.check_may_load(first.amount, first.amount, serving.at)?;
         match open(transport, uid, also_for(first.kind), &mut self.keys, random)? {
             Opening::Ev1(opened) => self.finish_on(opened, first, serving, random),
             Opening::Ev2(opened) => self.finish_on(opened, first, serving, random),

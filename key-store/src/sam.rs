@@ -105,7 +105,7 @@ pub enum SamError {
 
 fn remedy(status: u16) -> &'static str {
     match status {
-        CONDITIONS_OF_USE => ": the key's usage counter may have reached its limit",
+        CONDITIONS_OF_USE => ": the key's usage counter may have reached its limit; have the limit raised",
         0x6982 | 0x6782 => ": it may want a host authentication first, which this program does not do",
         0x6A82 => ": it has no such key version",
         _ => "",
@@ -160,17 +160,6 @@ impl<T: Transport> SamKeyStore<T> {
             keys.push(SamKey { role, entry, versions: found.versions(), usage_counter: found.usage_counter });
         }
         Ok(Self { transport, keys, token_is_active: false })
-    }
-
-    /// How often the key of `role` may still be used, where a usage counter of the SAM limits it (SAM_GetKUCEntry).
-    ///
-    /// # Errors
-    /// [`KeyStoreError`].
-    pub fn uses_left(&mut self, role: KeyRole) -> Result<Option<u32>, KeyStoreError> {
-        let Some(counter) = self.key(role)?.usage_counter else { return Ok(None) };
-        let entry = SamCommand::get_kuc_entry(counter).exchange(&mut self.transport).map_err(SamError::from)?;
-        let number = |at: usize| entry.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-        Ok(number(0).zip(number(6)).map(|(limit, value)| limit.saturating_sub(value)))
     }
 
     fn key(&self, role: KeyRole) -> Result<&SamKey, KeySetError> {
@@ -228,8 +217,17 @@ impl<T: Transport> KeyStore for SamKeyStore<T> {
     fn card_key(&mut self, role: KeyRole, version: u8, uid: &[u8; 7]) -> Result<Key, KeyStoreError> {
         let name = self.name(role, version)?;
         let input = role.diversification_input(uid).ok_or(KeySetError::NoKey(role))?;
-        let dump = SamCommand::dump_secret_key(name, &input).exchange(&mut self.transport).map_err(SamError::from)?;
+        let dump =
+            SamCommand::dump_secret_key(name, &input).exchange_anew(&mut self.transport).map_err(SamError::from)?;
         Ok(key_at("SAM_DumpSecretKey", &dump, 0)?)
+    }
+
+    /// Asks the SAM with SAM_GetKUCEntry, where the entry names a usage counter.
+    fn uses_left(&mut self, role: KeyRole) -> Result<Option<u32>, KeyStoreError> {
+        let Some(counter) = self.key(role)?.usage_counter else { return Ok(None) };
+        let entry = SamCommand::get_kuc_entry(counter).exchange_anew(&mut self.transport).map_err(SamError::from)?;
+        let number = |at: usize| entry.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        Ok(number(0).zip(number(6)).map(|(limit, value)| limit.saturating_sub(value)))
     }
 
     fn token(&mut self, uid: &[u8; 7]) -> Result<CardToken, KeyStoreError> {

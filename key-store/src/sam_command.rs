@@ -31,7 +31,7 @@ const OK_CHAINING_ACTIVE: u16 = 0x90AF;
 /// SW1 SW2: what was to be proved was not.
 pub(crate) const CRYPTO_FAILURE: u16 = 0x901E;
 /// SW1 SW2: the second part of a handshake was expected; the handshake is over, and the new command was ignored.
-pub(crate) const INCOMPLETE_CHAINING: u16 = 0x6883;
+const INCOMPLETE_CHAINING: u16 = 0x6883;
 /// SW1 SW2: conditions of use not satisfied, such as a key that is not active or a usage counter at its limit.
 pub(crate) const CONDITIONS_OF_USE: u16 = 0x6985;
 
@@ -192,6 +192,15 @@ impl SamCommand {
             Ok(answer)
         } else {
             Err(Failure::Length { command, expected: self.lengths[0], found })
+        }
+    }
+
+    /// The same, for a command that begins something. Where an earlier handshake was broken off, the SAM still waits for
+    /// its second part: it ends that and ignores this command, which is sent again.
+    pub(crate) fn exchange_anew(&self, sam: &mut impl Transport) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        match self.exchange(sam) {
+            Err(Failure::Refused { status: INCOMPLETE_CHAINING, .. }) => self.exchange(sam),
+            answer => answer,
         }
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::role::DIVERSIFICATION_INPUT_BYTES;
 use crate::sam::{SamError, key_at};
-use crate::sam_command::{CRYPTO_FAILURE, DUMP_SESSION_KEY, Failure, Handshake, INCOMPLETE_CHAINING, SamCommand};
+use crate::sam_command::{CRYPTO_FAILURE, DUMP_SESSION_KEY, Failure, Handshake, SamCommand};
 use crate::store::KeyStoreError;
 
 /// The SAM's part in one handshake.
@@ -52,13 +52,7 @@ impl<T: Transport> SamHolder<'_, T> {
         card: impl FnOnce(&[u8; 32]) -> Result<[u8; MESSAGE], Error>,
     ) -> Result<Taken, HandshakeError> {
         let first = SamCommand::authenticate_picc(kind, self.name, challenge, &self.input);
-        let cryptogram = match first.exchange(self.transport) {
-            // An earlier handshake was broken off and the SAM still waited for its second part. It has ended that now,
-            // and ignored this.
-            Err(Failure::Refused { status: INCOMPLETE_CHAINING, .. }) => first.exchange(self.transport),
-            answer => answer,
-        };
-        let cryptogram = cryptogram.map_err(of_sam)?;
+        let cryptogram = first.exchange_anew(self.transport).map_err(of_sam)?;
         let found = cryptogram.len();
         let cryptogram =
             cryptogram.first_chunk().ok_or(SamError::Length { command: "SAM_AuthenticatePICC", expected: 32, found });

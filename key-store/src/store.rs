@@ -40,6 +40,12 @@ pub trait KeyStore {
     /// [`KeyStoreError`].
     fn card_key(&mut self, role: KeyRole, version: u8, uid: &[u8; 7]) -> Result<Key, KeyStoreError>;
 
+    /// How often the key of `role` may still be used; `None` where nothing limits it. Only a SAM counts uses.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`].
+    fn uses_left(&mut self, role: KeyRole) -> Result<Option<u32>, KeyStoreError>;
+
     /// What taps call the card.
     ///
     /// # Errors
@@ -77,6 +83,10 @@ impl KeyStore for KeySet {
 
     fn card_key(&mut self, role: KeyRole, version: u8, uid: &[u8; 7]) -> Result<Key, KeyStoreError> {
         Ok(Self::card_key(self, role, version, uid)?)
+    }
+
+    fn uses_left(&mut self, _: KeyRole) -> Result<Option<u32>, KeyStoreError> {
+        Ok(None)
     }
 
     fn token(&mut self, uid: &[u8; 7]) -> Result<CardToken, KeyStoreError> {
@@ -211,6 +221,13 @@ impl KeyStore for Keys {
         match self {
             Self::InMemory(keys) => KeyStore::card_key(keys, role, version, uid),
             Self::Sam(sam) => sam.card_key(role, version, uid),
+        }
+    }
+
+    fn uses_left(&mut self, role: KeyRole) -> Result<Option<u32>, KeyStoreError> {
+        match self {
+            Self::InMemory(keys) => keys.uses_left(role),
+            Self::Sam(sam) => sam.uses_left(role),
         }
     }
 

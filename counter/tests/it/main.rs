@@ -15,5 +15,6 @@ mod journal;
 mod looking;
 mod moving;
 mod process;
+mod sam;
 mod told;
 mod world;

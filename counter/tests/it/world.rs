@@ -105,7 +105,7 @@ impl Pocket {
 }
 
 /// Challenges that differ from call to call and are the same in every run.
-fn counting_random() -> virtual_card::Random {
+pub(crate) fn counting_random() -> virtual_card::Random {
     Box::new(fresh)
 }
 

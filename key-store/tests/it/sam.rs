@@ -215,7 +215,8 @@ fn a_usage_counter_limits_the_load_key() {
     let AuthenticationError::Holder(error) = error else { panic!("the card is not to blame: {error}") };
     assert_eq!(
         error.to_string(),
-        "the SAM refused SAM_AuthenticatePICC with status 6985: the key's usage counter may have reached its limit"
+        "the SAM refused SAM_AuthenticatePICC with status 6985: the key's usage counter may have reached its limit; \
+         have the limit raised"
     );
 }
 
