@@ -31,11 +31,12 @@ demo: build ## play a short morning through separate real processes, settle it, 
 run: build ## keep the same programs up; tap cards by typing their names
 	$(PROGRAMS)/simulation run --folder target/run
 
-test: setup peers ## everything: format, lints, tests through the real pcscd, documentation
+test: setup peers ## everything: format, lints, tests through the real pcscd, documentation, that fuzz targets compile
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	$(CARGO) check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target)
 
 interoperability: build peers ## every DESFire client of others against the virtual card: client, task, result
 	$(PROGRAMS)/interoperability
