@@ -19,7 +19,7 @@ use card_crypto::auth::MemoryKey;
 use card_crypto::originality::is_genuine;
 use card_crypto::{
     Aid, ApplicationSettings, AuthenticationError, Card, DataFile, DesKey, Error, Ev1, Ev2, FileNumber, Idle, Key,
-    KeyNumber, KeySets, KeySettings, NewKey, RecordFile, Transport, ValueFile,
+    KeyNumber, KeySets, KeySettings, NewKey, RecordFile, Status, Transport, ValueFile,
 };
 use key_store::{KeyRole, KeySetError, KeyStore, KeyStoreError};
 use transit::action::{Action, ActionKind, Step};
@@ -137,12 +137,14 @@ impl<K: KeyStore> Desk<K> {
         let read = match open(transport, &case.uid, Also::Nothing, &mut self.keys, random) {
             Ok(Opening::Ev1(opened)) => Some((opened.record_bytes, opened.record)),
             Ok(Opening::Ev2(opened)) => Some((opened.record_bytes, opened.record)),
-            Err(error @ (CardError::Lost(_) | CardError::Keys(_))) => return Err(error.into()),
-            // An application without a record, or not quite made: the transaction did not come through.
-            Err(_) => None,
+            // No application, or one without a record: the transaction did not come through.
+            Err(CardError::NotOurs(_) | CardError::Refused(Error::Refused { status: Status::Boundary, .. })) => None,
+            Err(error) => return Err(error.into()),
         };
-        let found = read.filter(|(_, record)| record.tap == Some(step.id));
-        if step.step == Step::Unknown {
+        // Only this transaction can have made the first record, whatever was written after it.
+        let unknown = step.step == Step::Unknown;
+        let found = read.filter(|(_, record)| unknown || record.tap == Some(step.id));
+        if unknown {
             let resolves = step.id;
             let outcome = if found.is_some() { Step::Confirmed { resolves } } else { Step::Voided { resolves } };
             let resolution = Action {

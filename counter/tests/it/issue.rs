@@ -6,6 +6,7 @@ use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
 use counter::session::CardError;
 use transit::card::Profile;
+use transit::money::Amount;
 use virtual_card::Fault;
 
 use crate::world::{NOW, Pocket, STAFF, Shop};
@@ -64,6 +65,34 @@ fn torn_at_every_exchange_and_laid_down_again_it_is_finished() {
         }
     }
     println!("issue: {tears} tears");
+}
+
+/// Whoever loads a card whose issue looked torn, and issues it again, must not lose what is on it.
+#[test]
+fn a_card_that_was_issued_after_all_and_loaded_since_is_not_made_anew() {
+    let mut came_through = 0;
+    for (name, _) in BLANKS {
+        let exchanges = issue(&mut Shop::new(), &mut Pocket::new(name), None).1;
+        for exchange in 1..=exchanges {
+            let (mut shop, mut pocket) = (Shop::new(), Pocket::new(name));
+            let torn = issue(&mut shop, &mut pocket, Some(Fault::LoseAfter(exchange))).0.unwrap_err();
+            let is_issued = pocket.card().records(crate::world::AID, 3).is_some_and(|records| !records.is_empty());
+            if !matches!(torn, DeskError::Unknown { .. }) || !is_issued {
+                continue;
+            }
+            came_through += 1;
+            let (uid, serving) = (pocket.uid(), Serving { staff: STAFF, at: NOW });
+            let loaded = pocket.present(None, |field| {
+                shop.desk.top_up(field, &uid, Amount::from(20_000), serving, &mut crate::world::fresh)
+            });
+            loaded.0.unwrap();
+            let report = issue(&mut shop, &mut pocket, None).0.unwrap();
+            assert!(matches!(report, Report::Issued(_)), "{name}: {report:?}");
+            assert_eq!(pocket.purse(), 20_000, "{name}");
+            assert!(shop.step_names().contains(&"issue confirmed".to_owned()), "{name}: {:?}", shop.step_names());
+        }
+    }
+    assert_eq!(came_through, BLANKS.len());
 }
 
 #[test]
