@@ -66,7 +66,10 @@ impl<K: KeyStore> Desk<K> {
         serving: Serving,
     ) -> Result<Report, DeskError> {
         let open = open_actions(&self.journal.of_action(action)?).into_iter().next();
-        let open = open.filter(|open| open.first.step == Step::Paid).ok_or(Refusal::NotOpen(action))?;
+        // An issue begins with nothing paid: closing it would leave the card half made for ever.
+        let is_paid =
+            |first: &Action| first.step == Step::Paid && matches!(first.kind, ActionKind::TopUp | ActionKind::Sale);
+        let open = open.filter(|open| is_paid(&open.first)).ok_or(Refusal::NotOpen(action))?;
         let first = open.first;
         let follow_up = |desk: &Self, step| -> Result<Action, DeskError> {
             let next = desk.step(first.kind, step, first.card, first.amount, serving)?;

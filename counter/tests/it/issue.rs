@@ -95,6 +95,17 @@ fn a_card_that_was_issued_after_all_and_loaded_since_is_not_made_anew() {
     assert_eq!(came_through, BLANKS.len());
 }
 
+/// Nothing was paid for an issue: giving it back would leave the card half made for ever.
+#[test]
+fn an_unfinished_issue_is_no_payment_to_give_back() {
+    let (mut shop, mut pocket) = (Shop::new(), Pocket::new("blank-ev2"));
+    issue(&mut shop, &mut pocket, Some(Fault::LoseBefore(30))).0.unwrap_err();
+    let begun = shop.steps()[0].id;
+    let refused = shop.desk.give_back(begun, |_| None, Serving { staff: STAFF, at: NOW }).unwrap_err();
+    assert!(matches!(refused, DeskError::Refused(Refusal::NotOpen(action)) if action == begun), "{refused}");
+    assert!(matches!(issue(&mut shop, &mut pocket, None).0.unwrap(), Report::Issued(_)));
+}
+
 #[test]
 fn a_chip_that_is_not_genuine_is_refused_and_untouched() {
     let (mut shop, mut pocket) = (Shop::new(), Pocket::new("blank-ev2"));
