@@ -306,8 +306,12 @@ pub fn moved(action: &Action) -> Amount {
     let issued = record.is_some_and(|record| record.kind == RecordKind::Issued);
     match action.kind {
         ActionKind::Block => Amount::ZERO,
-        ActionKind::Issue | ActionKind::Sale => action.amount,
-        ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange if issued => action.amount,
+        ActionKind::Sale => action.amount,
+        // Made with value on it; but a credit, which the Transaction MAC covers, is what the card has.
+        ActionKind::Issue => action.credited.unwrap_or(action.amount),
+        ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange if issued => {
+            action.credited.unwrap_or(action.amount)
+        }
         ActionKind::Refund | ActionKind::Exchange if action.gives_up() => action.debited.unwrap_or(Amount::ZERO),
         ActionKind::Refund => Amount::ZERO,
         ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange => action.credited.unwrap_or(Amount::ZERO),

@@ -261,10 +261,12 @@ impl Action {
         if !matches!(self.step, Step::Written | Step::Unknown) {
             return Amount::ZERO;
         }
+        // What the card was credited counts, whatever the desk says that it took.
+        let made = self.amount.max(self.credited.unwrap_or(Amount::ZERO));
         match self.kind {
-            ActionKind::Issue | ActionKind::TopUp | ActionKind::Sale => self.amount,
+            ActionKind::Issue | ActionKind::TopUp | ActionKind::Sale => made,
             ActionKind::Exchange if self.gives_up() => Amount::ZERO,
-            ActionKind::Exchange => self.amount,
+            ActionKind::Exchange => made,
             ActionKind::Refund | ActionKind::Block | ActionKind::Transfer => Amount::ZERO,
         }
     }
