@@ -6,7 +6,7 @@ use transit::desk::{
     Ask, CardState, DeskAnswer, DeskRequest, Grant, Lost, MessageError, REQUEST_AGE_MAX_S, Reply, StepState,
     request_digest,
 };
-use transit::id::{CardToken, DeviceId, Epoch, TapId};
+use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
 use transit::money::Amount;
 use transit::time::Moment;
 
@@ -122,9 +122,11 @@ fn transfer(
     card: CardToken,
 ) -> Result<(Reply, Option<Promise>), StoreError> {
     let lost = match lost {
-        Lost::Card(lost) => lost,
-        Lost::Holder(holder) => match books.cards_of_holder(holder)?[..] {
-            [] => return Ok(refused("no card was issued to this holder")),
+        // Whose value it is must be known: a token alone is on every answer of a desk.
+        Lost::Card(lost) if books.is_registered(lost)? => lost,
+        Lost::Card(_) => return Ok(refused("this card is registered to nobody: its value cannot be moved")),
+        Lost::Holder(holder) => match cards_in_use(books, holder, card)?[..] {
+            [] => return Ok(refused("no card was issued to this holder, or each was replaced before")),
             [only] => only,
             [..] => return Ok(refused("several cards were issued to this holder: name the lost one by its token")),
         },
@@ -144,6 +146,10 @@ fn transfer(
     if deny_list::is_denied(books, config, card)? {
         return Ok(refused("the new card is on the deny list"));
     }
+    if books.newest_record(lost)?.is_none() {
+        // Without proofs the books would not see its last rides, and give their money a second time.
+        return Ok(refused("no proof of the lost card tells what it holds: cards on EV1 chips give none"));
+    }
     let state = card_state(books, config, lost)?;
     let Some(balance) = state.balance_minor else {
         return Ok(refused("the books know no record of the lost card"));
@@ -158,6 +164,22 @@ fn transfer(
     };
     let promise = Promise { number: grant.number, epoch: None, lost_card: Some(lost) };
     Ok((Reply::Transfer(grant), Some(promise)))
+}
+
+/// The cards of a holder that may be the lost one: not the new card, and none whose value was moved before, unless it
+/// was moved to this new card.
+fn cards_in_use(books: &Books<'_>, holder: HolderReference, new: CardToken) -> Result<Vec<CardToken>, StoreError> {
+    let mut cards = Vec::new();
+    for card in books.cards_of_holder(holder)? {
+        let moved_elsewhere = match books.transfer_of(card)? {
+            Some(answer) => !matches!(reply_of(&answer)?, Reply::Transfer(grant) if grant.card == new),
+            None => false,
+        };
+        if card != new && !moved_elsewhere {
+            cards.push(card);
+        }
+    }
+    Ok(cards)
 }
 
 /// Whether the card took a step, by its own proofs. What a desk says without one counts for nothing here.

@@ -179,7 +179,7 @@ pub struct Transfer {
     /// Who serves.
     #[command(flatten)]
     pub by: Staffed,
-    /// The lost card, by its token.
+    /// The lost card, by its token; it must have been issued to a holder.
     #[arg(long, value_name = "TOKEN", required_unless_present = "holder", conflicts_with = "holder")]
     pub lost: Option<CardToken>,
     /// The holder that the lost card is registered to, by the number of the operator's own register.

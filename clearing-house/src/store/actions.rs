@@ -159,6 +159,14 @@ impl Books<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a card was issued to a holder.
+    pub(crate) fn is_registered(&self, card: CardToken) -> Result<bool, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT 1 FROM action WHERE card = ?1 AND kind = 'issue' AND holder IS NOT NULL AND step IN ('written', 'unknown')",
+        )?;
+        Ok(statement.exists([card.0.as_slice()])?)
+    }
+
     /// The cards that desks have blocked.
     pub(crate) fn blocked_cards(&self) -> Result<Vec<CardToken>, StoreError> {
         let mut statement = self.0.prepare_cached("SELECT DISTINCT card FROM action WHERE kind = 'block'")?;

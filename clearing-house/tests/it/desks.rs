@@ -7,7 +7,7 @@ use transit::id::{CardToken, HolderReference};
 use transit::sync::Verdict;
 
 use crate::desk_support::{Desk, End};
-use crate::support::{Card, City, DAILY_LOAD_LIMIT, DAY_S, MORNING, Validator, later, verdicts};
+use crate::support::{Card, City, DAILY_LOAD_LIMIT, DAY_S, MORNING, Validator, desk_key, later, verdicts};
 
 fn alarms(city: &mut City, kind: &str) -> u64 {
     city.clearing_house.status().unwrap().alarms.get(kind).copied().unwrap_or(0)
@@ -190,7 +190,7 @@ fn a_lost_card_s_value_goes_to_one_other_card_once() {
 fn a_transfer_of_another_amount_card_or_desk_is_not_backed() {
     let (mut desk, mut city) = (Desk::new(), City::new());
     let (mut lost, mut new) = (Card::new(1, 0), Card::new(2, 0));
-    city.upload_actions(&desk.issue(&mut lost, MORNING, 50_000, None));
+    city.upload_actions(&desk.issue(&mut lost, MORNING, 50_000, Some(7)));
     let ask = Ask::Transfer { lost: Lost::Card(lost.token()), card: new.token() };
     let given = grant(desk.ask(&mut city, ask, later(60)));
     let mut other_desk = Desk::numbered(901, 2, 0x45);
@@ -212,6 +212,56 @@ fn a_transfer_of_another_amount_card_or_desk_is_not_backed() {
     city.verify();
 }
 
+/// The new card is the holder's too, and may be lost in its turn.
+#[test]
+fn a_registered_card_is_replaced_and_its_replacement_as_well() {
+    let (mut desk, mut city) = (Desk::new(), City::new());
+    let holder = Lost::Holder(HolderReference(7.try_into().unwrap()));
+    let mut cards = [Card::new(1, 0), Card::new(2, 0), Card::new(3, 0)];
+    city.upload_actions(&desk.issue(&mut cards[0], MORNING, 50_000, Some(7)));
+    for new in 1..cards.len() {
+        let at = later(3_600 * u32::try_from(new).unwrap());
+        city.upload_actions(&desk.issue(&mut cards[new], at, 0, Some(7)));
+        let ask = Ask::Transfer { lost: holder, card: cards[new].token() };
+        let given = grant(desk.ask(&mut city, ask.clone(), at));
+        assert_eq!((given.lost, given.amount_minor.minor()), (cards[new - 1].token(), 50_000), "{new}");
+        assert_eq!(grant(desk.ask(&mut city, ask, at)), given, "asked again, the same");
+        let moved = desk.transfer(&given, &mut cards[new], at, 50_000);
+        assert_eq!(verdicts(&city.upload_actions(&[moved])), [Verdict::Accepted]);
+        city.verify();
+    }
+    assert_eq!(alarms(&mut city, "transfer_unbacked"), 0);
+}
+
+/// The rides of a card that proves nothing are not in the books' sight: its balance of the last desk visit is too much.
+#[test]
+fn the_value_of_a_card_that_proves_nothing_is_not_granted() {
+    let (mut desk, mut city) = (Desk::new(), City::new());
+    let mut lost = Card::new(1, 0);
+    let mut steps = desk.issue(&mut lost, MORNING, 50_000, Some(7));
+    let proven = steps.pop().unwrap();
+    let unproven = transit::action::Action { transaction_mac: None, ..proven.open().unwrap() };
+    let sign = |bytes: &[u8]| desk_key(0x44).sign(bytes).as_ref().try_into().unwrap();
+    steps.push(unproven.seal(&proven.previous_hash(), sign).unwrap());
+    assert_eq!(verdicts(&city.upload_actions(&steps)), [Verdict::Accepted; 2]);
+    let ask = Ask::Transfer { lost: Lost::Card(lost.token()), card: Card::new(2, 0).token() };
+    let said = why(desk.ask(&mut city, ask, later(60)));
+    assert!(said.contains("EV1"), "{said}");
+}
+
+/// A right Transaction MAC covers the credit, and not what the desk says that it took.
+#[test]
+fn a_card_that_is_made_with_more_on_it_than_the_desk_says_counts_with_what_is_on_it() {
+    let (mut desk, mut city) = (Desk::new(), City::new());
+    assert_eq!(desk.allowance(&mut city, MORNING), DAILY_LOAD_LIMIT);
+    let steps = desk.issue(&mut Card::new(1, 0), MORNING, 600_000, None);
+    let action = steps.last().unwrap().open().unwrap();
+    assert_eq!(action.credited.map(transit::money::Amount::minor), Some(600_000), "the test's desk credits");
+    let said_nothing = transit::action::Action { amount: transit::money::Amount::ZERO, ..action.clone() };
+    assert_eq!(clearing_house::ledger::moved(&said_nothing), clearing_house::ledger::moved(&action));
+    assert_eq!(said_nothing.takes_of_allowance(), action.takes_of_allowance());
+}
+
 #[test]
 fn a_transfer_that_cannot_be_granted_is_refused_with_the_reason() {
     let (mut desk, mut city) = (Desk::new(), City::new());
@@ -220,13 +270,15 @@ fn a_transfer_that_cannot_be_granted_is_refused_with_the_reason() {
     city.upload_actions(&desk.issue(&mut second, MORNING, 10_000, Some(1)));
     city.upload_actions(&[desk.block(&second, later(10))]);
     let holder = |number: u64| Lost::Holder(HolderReference(number.try_into().unwrap()));
-    let unknown = Card::new(9, 0);
+    let (unknown, mut unregistered) = (Card::new(9, 0), Card::new(8, 0));
+    city.upload_actions(&desk.issue(&mut unregistered, later(20), 10_000, None));
     let table = [
         (holder(2), &unknown, "no card was issued to this holder"),
         (holder(1), &unknown, "several cards were issued to this holder"),
         (Lost::Card(card.token()), &card, "the lost card and the new one are the same"),
         (Lost::Card(card.token()), &second, "the new card is on the deny list"),
-        (Lost::Card(unknown.token()), &card, "the books know no record of the lost card"),
+        (Lost::Card(unknown.token()), &card, "this card is registered to nobody"),
+        (Lost::Card(unregistered.token()), &card, "this card is registered to nobody"),
     ];
     for (lost, new, expected) in table {
         let said = why(desk.ask(&mut city, Ask::Transfer { lost, card: new.token() }, later(60)));
