@@ -279,13 +279,21 @@ impl Journal {
         })
     }
 
-    /// What all steps take of the allowance together.
+    /// What all steps take of the allowance together; one that was found not to be on its card takes nothing.
     ///
     /// # Errors
     /// [`JournalError`].
     pub fn taken(&self) -> Result<Amount, JournalError> {
         let sum: i64 = self.read(|connection| {
-            connection.query_row("SELECT coalesce(sum(takes), 0) FROM step WHERE takes > 0", [], |row| row.get(0))
+            connection.query_row(
+                "SELECT coalesce(sum(takes), 0) FROM step WHERE takes > 0 AND NOT (step = 'unknown' AND coalesce(
+                     (SELECT later.step FROM step AS later
+                      WHERE later.first = step.first AND later.sequence > step.sequence
+                        AND later.step IN ('voided', 'confirmed')
+                      ORDER BY later.sequence LIMIT 1), '') = 'voided')",
+                [],
+                |row| row.get(0),
+            )
         })?;
         Amount::from_minor(sum).ok_or_else(|| self.not_ours("its loads come to less than nothing".to_owned()))
     }

@@ -57,6 +57,22 @@ fn state(pocket: &Pocket) -> (i32, bool, u16) {
     (pocket.purse(), record.has_pass, record.carried.action.0)
 }
 
+/// A try that turned out not to be on the card takes nothing: else a desk whose cards tear would lock itself.
+#[test]
+fn a_voided_try_gives_its_part_of_the_allowance_back() {
+    const COMMIT: u32 = 14;
+    let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult"));
+    let taken = |shop: &Shop| shop.desk.journal.taken().unwrap().minor();
+    for loads in 1..=3 {
+        let torn = serve(&mut shop, &mut pocket, Work::TopUp, NOW, Some(Fault::LoseBefore(COMMIT))).0;
+        assert!(matches!(torn, Err(DeskError::Unknown { .. })), "{torn:?}");
+        assert_eq!(taken(&shop), 20_000 * loads, "while nobody knows, it counts");
+        serve(&mut shop, &mut pocket, Work::TopUp, NOW, None).0.unwrap();
+        assert_eq!(taken(&shop), 20_000 * loads, "{:?}", shop.step_names());
+        assert_eq!(pocket.purse(), 50_000 + 20_000 * i32::try_from(loads).unwrap());
+    }
+}
+
 #[test]
 fn a_card_of_every_generation_is_loaded_sold_to_and_paid_out() {
     for name in ["adult", "adult-ev1"] {
