@@ -30,28 +30,36 @@ struct Load<'a> {
 }
 
 impl<K: KeyStore> Desk<K> {
-    /// The exchange that waits for its new card, or for word of one that was torn: `named`, or the only one. `None` where
-    /// none waits.
+    /// The exchange of this name, which waits for its new card or for word of one that was torn.
     ///
     /// # Errors
-    /// [`Refusal::SeveralExchanges`], [`Refusal::NotOpen`].
-    pub fn half_moved(&self, named: Option<TapId>) -> Result<Option<Action>, DeskError> {
+    /// [`Refusal::NotOpen`].
+    pub fn waiting_exchange(&self, named: TapId) -> Result<Action, DeskError> {
+        let waiting = self.waiting_exchanges()?.into_iter().find(|first| first.id == named);
+        Ok(waiting.ok_or(Refusal::NotOpen(named))?)
+    }
+
+    /// The waiting exchange whose old card is the one with this identifier.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub fn waiting_exchange_of(&mut self, uid: &[u8]) -> Result<Option<Action>, DeskError> {
+        let (_, card) = self.token(uid)?;
+        Ok(self.waiting_exchanges()?.into_iter().find(|first| first.card == card))
+    }
+
+    /// The exchanges that wait for their new cards, or for word of those that were torn.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn waiting_exchanges(&self) -> Result<Vec<Action>, DeskError> {
         let waits = |open: &OpenAction| match &open.state {
             OpenState::HalfMoved(_) => true,
             OpenState::Unknown(step) => open.first.kind == ActionKind::Exchange && step.card != open.first.card,
             OpenState::Paid => false,
         };
-        let open: Vec<Action> = open_actions(&self.journal.of_open_actions()?)
-            .into_iter()
-            .filter(|open| waits(open) && named.is_none_or(|named| named == open.first.id))
-            .map(|open| open.first)
-            .collect();
-        match (&open[..], named) {
-            ([], Some(named)) => Err(Refusal::NotOpen(named).into()),
-            ([], None) => Ok(None),
-            ([only], _) => Ok(Some(only.clone())),
-            (several, _) => Err(Refusal::SeveralExchanges(several.iter().map(|first| first.id).collect()).into()),
-        }
+        let open = open_actions(&self.journal.of_open_actions()?);
+        Ok(open.into_iter().filter(waits).map(|open| open.first).collect())
     }
 
     /// Whether an exchange is not at its end.

@@ -133,9 +133,6 @@ pub enum Refusal {
     /// Two cards are needed, and this is the same one.
     #[error("this is the old card; lay the new one down")]
     SameCard,
-    /// The cards of several exchanges are open.
-    #[error("several exchanges wait for their new card; name one with --finish: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    SeveralExchanges(Vec<TapId>),
     /// An EV1 card has one key set.
     #[error("an EV1 card has one key set: exchange it for a newer one, and it gets the newest keys")]
     OneKeySet,

@@ -81,9 +81,20 @@ impl AtDesk {
     }
 
     fn run(mut self, arguments: Arguments) -> Result<(), Failed> {
-        let at = now();
         let mut resumed = Vec::new();
-        let report = match arguments.command {
+        match self.obey(arguments.command, now(), &mut resumed) {
+            Ok(report) => self.print(&Answer { resumed, report }),
+            // What was settled stays settled, and cash may have to be paid out for it.
+            Err(failed) if !resumed.is_empty() => {
+                self.print(&Answer { resumed, report: Report::Resumed })?;
+                Err(failed)
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    fn obey(&mut self, command: Command, at: Moment, resumed: &mut Vec<Resumed>) -> Result<Report, Failed> {
+        let report = match command {
             Command::Status => self.status()?,
             Command::Sync => Report::Synced(self.uplink()?.sync(&mut self.desk.journal, at)?),
             Command::Keys(_) => {
@@ -98,7 +109,7 @@ impl AtDesk {
             Command::Inspect => {
                 let mut card = self.card("thẻ", "the card")?;
                 let serving = Serving { staff: 0, at };
-                resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
+                self.desk.settle(&mut card.field, &card.uid, serving, &mut random, resumed)?;
                 self.desk.inspect(&mut card.field, &card.uid, at, &mut random)?
             }
             Command::Issue(issue) => {
@@ -117,7 +128,7 @@ impl AtDesk {
                     (Some(action), _) => self.give_back(action, serving)?,
                     (None, amount) => {
                         let amount = Amount::from(amount.unwrap_or_default());
-                        self.on_card(ActionKind::TopUp, serving, &mut resumed, |desk, card, random| {
+                        self.on_card(ActionKind::TopUp, serving, resumed, |desk, card, random| {
                             desk.top_up(&mut card.field, &card.uid, amount, serving, random)
                         })?
                     }
@@ -126,14 +137,14 @@ impl AtDesk {
             Command::Sell(sell) => {
                 let serving = self.serving(sell.by.staff, at)?;
                 let wanted = wanted(&sell);
-                self.on_card(ActionKind::Sale, serving, &mut resumed, |desk, card, random| {
+                self.on_card(ActionKind::Sale, serving, resumed, |desk, card, random| {
                     desk.sell(&mut card.field, &card.uid, wanted, serving, random)
                 })?
             }
             Command::Refund(refund) => {
                 let serving = self.serving(refund.by.staff, at)?;
                 let amount = refund.amount.map(Amount::from);
-                self.on_card(ActionKind::Refund, serving, &mut resumed, |desk, card, random| {
+                self.on_card(ActionKind::Refund, serving, resumed, |desk, card, random| {
                     desk.refund(&mut card.field, &card.uid, amount, serving, random)
                 })?
             }
@@ -148,13 +159,13 @@ impl AtDesk {
                 };
                 self.desk.block(card, serving)?
             }
-            Command::Transfer(transfer) => self.transfer(&transfer, at, &mut resumed)?,
+            Command::Transfer(transfer) => self.transfer(&transfer, at, resumed)?,
             Command::Exchange(exchange) => {
                 let serving = self.serving(exchange.by.staff, at)?;
-                self.exchange(exchange.finish, serving, &mut resumed)?
+                self.exchange(exchange.finish, serving, resumed)?
             }
         };
-        self.print(&Answer { resumed, report })
+        Ok(report)
     }
 
     /// A command on a card, whose open actions are settled first. Where one of the same kind was open, that was what the
@@ -167,7 +178,7 @@ impl AtDesk {
         work: impl FnOnce(&mut Desk<Keys>, &mut Presented, Random<'_>) -> Result<Report, DeskError>,
     ) -> Result<Report, Failed> {
         let mut card = self.card("thẻ", "the card")?;
-        *resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
+        self.desk.settle(&mut card.field, &card.uid, serving, &mut random, resumed)?;
         let is_it = |resumed: &&Resumed| {
             resumed.kind == kind && matches!(resumed.outcome, ResumedOutcome::Found | ResumedOutcome::Finished)
         };
@@ -201,7 +212,7 @@ impl AtDesk {
             (None, None) => return Err(Failed::new(WRONG_SETUP, "name the lost card with --lost or --holder")),
         };
         let mut card = self.card("thẻ mới", "the new card")?;
-        *resumed = self.desk.settle(&mut card.field, &card.uid, serving, &mut random)?;
+        self.desk.settle(&mut card.field, &card.uid, serving, &mut random, resumed)?;
         let (_, token) = self.desk.token(&card.uid)?;
         let mut grant = None;
         for kept in self.desk.journal.grants(&self.config.clearing_house_public_key)? {
@@ -227,20 +238,26 @@ impl AtDesk {
         serving: Serving,
         resumed: &mut Vec<Resumed>,
     ) -> Result<Report, Failed> {
-        let exchange = match self.desk.half_moved(finish)? {
-            Some(exchange) => exchange,
+        let exchange = match finish {
+            Some(named) => self.desk.waiting_exchange(named)?,
             None => {
+                for waiting in self.desk.waiting_exchanges()? {
+                    prompt::tell(&match self.language {
+                        Language::Vi => format!("Đổi thẻ {0} đang chờ thẻ mới: --finish {0}", waiting.id),
+                        Language::En => format!("Exchange {0} waits for its new card: --finish {0}", waiting.id),
+                    });
+                }
+                // Whoever stands here now need not be whose exchange waits: the old card says.
                 let mut old = self.card("thẻ cũ", "the old card")?;
-                *resumed = self.desk.settle(&mut old.field, &old.uid, serving, &mut random)?;
-                // The old card may have been emptied already, by a commit whose answer was lost.
-                match self.desk.half_moved(None)? {
+                self.desk.settle(&mut old.field, &old.uid, serving, &mut random, resumed)?;
+                match self.desk.waiting_exchange_of(&old.uid)? {
                     Some(found) => found,
                     None => self.desk.empty_old_card(&mut old.field, &old.uid, serving, &mut random)?,
                 }
             }
         };
         let mut new = self.card("thẻ mới", "the new card")?;
-        resumed.extend(self.desk.settle(&mut new.field, &new.uid, serving, &mut random)?);
+        self.desk.settle(&mut new.field, &new.uid, serving, &mut random, resumed)?;
         if !self.desk.is_open(exchange.id)? {
             return Ok(Report::Resumed);
         }

@@ -49,16 +49,16 @@ impl<K: KeyStore> Desk<K> {
     /// step is on it, and what was paid and is not on the card is written now. Costs nothing where nothing is open.
     ///
     /// # Errors
-    /// [`DeskError`]; what was settled before it stays settled.
+    /// [`DeskError`]; what was settled before it stays settled, and is in `resumed`.
     pub fn settle<T: Transport>(
         &mut self,
         transport: &mut T,
         uid: &[u8],
         serving: Serving,
         random: Random<'_>,
-    ) -> Result<Vec<Resumed>, DeskError> {
+        resumed: &mut Vec<Resumed>,
+    ) -> Result<(), DeskError> {
         let (uid, card) = self.token(uid)?;
-        let mut resumed = Vec::new();
         for open_action in open_actions(&self.journal.of_card(card)?) {
             let first = open_action.first;
             let staff = if serving.staff == 0 { first.staff } else { serving.staff };
@@ -82,7 +82,7 @@ impl<K: KeyStore> Desk<K> {
             };
             resumed.push(Resumed { action: first.id, kind: first.kind, amount_minor: first.amount, outcome });
         }
-        Ok(resumed)
+        Ok(())
     }
 
     /// Asks the card whether an unknown step is on it, and records the answer.

@@ -22,24 +22,19 @@ fn newest(pocket: &Pocket) -> Record {
     Record::decode(&pocket.card().records(AID, 3).unwrap()[0]).unwrap()
 }
 
-/// The desk's side of an exchange, as the program does it: what is open first, then the old card, then the new one.
+/// The desk's side of an exchange, as the program does it: the old card, then the new one, and what is open first.
 fn exchange(shop: &mut Shop, old: &mut Pocket, new: &mut Pocket, faults: [Option<Fault>; 2]) -> Result<(), DeskError> {
     let (old_uid, new_uid) = (old.uid(), new.uid());
-    let begun = match shop.desk.half_moved(None)? {
-        Some(begun) => begun,
-        None => {
-            let empty = |field: &mut _| -> Result<_, DeskError> {
-                shop.desk.settle(field, &old_uid, AT, &mut fresh)?;
-                match shop.desk.half_moved(None)? {
-                    Some(found) => Ok(found),
-                    None => shop.desk.empty_old_card(field, &old_uid, AT, &mut fresh),
-                }
-            };
-            old.present(faults[0], empty).0?
+    let empty = |field: &mut _| -> Result<_, DeskError> {
+        shop.desk.settle(field, &old_uid, AT, &mut fresh, &mut Vec::new())?;
+        match shop.desk.waiting_exchange_of(&old_uid)? {
+            Some(found) => Ok(found),
+            None => shop.desk.empty_old_card(field, &old_uid, AT, &mut fresh),
         }
     };
+    let begun = old.present(faults[0], empty).0?;
     let load = |field: &mut _| -> Result<_, DeskError> {
-        shop.desk.settle(field, &new_uid, AT, &mut fresh)?;
+        shop.desk.settle(field, &new_uid, AT, &mut fresh, &mut Vec::new())?;
         if shop.desk.is_open(begun.id)? {
             shop.desk.load_new_card(field, &new_uid, &begun, AT, &mut fresh)?;
         }
@@ -118,15 +113,30 @@ fn the_old_card_cannot_be_the_new_one_and_several_waiting_exchanges_are_named() 
         emptied.push(pocket.present(None, |field| shop.desk.empty_old_card(field, &uid, AT, &mut fresh)).0.unwrap());
         pockets.push(pocket);
     }
-    let several = shop.desk.half_moved(None).unwrap_err();
-    assert!(
-        matches!(several, DeskError::Refused(Refusal::SeveralExchanges(ref named)) if named.len() == 2),
-        "{several}"
-    );
-    assert_eq!(shop.desk.half_moved(Some(emptied[1].id)).unwrap().map(|first| first.id), Some(emptied[1].id));
+    assert_eq!(shop.desk.waiting_exchanges().unwrap().len(), 2);
+    for (pocket, emptied) in pockets.iter().zip(&emptied) {
+        assert_eq!(shop.desk.waiting_exchange(emptied.id).unwrap().id, emptied.id);
+        let of_card = shop.desk.waiting_exchange_of(&pocket.uid()).unwrap();
+        assert_eq!(of_card.map(|first| first.id), Some(emptied.id));
+    }
     let uid = pockets[0].uid();
     let same = pockets[0].present(None, |field| shop.desk.load_new_card(field, &uid, &emptied[0], AT, &mut fresh));
     assert!(matches!(same.0, Err(DeskError::Refused(Refusal::SameCard))));
+}
+
+/// A rider whose exchange waits may have gone: the next one's old card is no new card for it.
+#[test]
+fn the_next_rider_s_old_card_does_not_take_what_another_waits_for() {
+    let mut shop = Shop::new();
+    let (mut first_old, mut first_new) = (Pocket::new("student-pass"), Pocket::new("elderly"));
+    let (mut second_old, mut second_new) = (Pocket::new("adult"), Pocket::new("empty"));
+    let torn = exchange(&mut shop, &mut first_old, &mut first_new, [None, Some(Fault::LoseBefore(1))]);
+    assert!(torn.is_err() && first_old.purse() == 0);
+    exchange(&mut shop, &mut second_old, &mut second_new, [None, None]).unwrap();
+    assert_eq!((second_old.purse(), second_new.purse()), (0, 53_000));
+    assert_eq!(shop.desk.waiting_exchanges().unwrap().len(), 1, "the first still waits");
+    exchange(&mut shop, &mut first_old, &mut first_new, [None, None]).unwrap();
+    assert_eq!((first_old.purse(), first_new.purse()), (0, 20_000));
 }
 
 fn grant_for(new: &Pocket, shop: &mut Shop) -> Grant {
@@ -144,7 +154,8 @@ fn transfer(
 ) -> (Result<Report, DeskError>, u32) {
     let uid = new.uid();
     new.present(fault, |field| {
-        let resumed = shop.desk.settle(field, &uid, AT, &mut fresh)?;
+        let mut resumed = Vec::new();
+        shop.desk.settle(field, &uid, AT, &mut fresh, &mut resumed)?;
         match resumed.first().map(|resumed| resumed.outcome) {
             Some(ResumedOutcome::Found) => Ok(Report::Resumed),
             _ => {

@@ -205,7 +205,8 @@ impl Shop {
         let uid = pocket.uid();
         let serving = Serving { staff: STAFF, at };
         pocket.present(fault, |field| {
-            let resumed = self.desk.settle(field, &uid, serving, &mut fresh)?;
+            let mut resumed = Vec::new();
+            self.desk.settle(field, &uid, serving, &mut fresh, &mut resumed)?;
             if !resumed.is_empty() {
                 return Ok((resumed, None));
             }
