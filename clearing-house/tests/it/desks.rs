@@ -257,7 +257,7 @@ fn a_card_that_is_made_with_more_on_it_than_the_desk_says_counts_with_what_is_on
     let steps = desk.issue(&mut Card::new(1, 0), MORNING, 600_000, None);
     let action = steps.last().unwrap().open().unwrap();
     assert_eq!(action.credited.map(transit::money::Amount::minor), Some(600_000), "the test's desk credits");
-    let said_nothing = transit::action::Action { amount: transit::money::Amount::ZERO, ..action.clone() };
+    let said_nothing = transit::action::Action { amount: transit::money::Amount::ZERO, ..action };
     assert_eq!(clearing_house::ledger::moved(&said_nothing), clearing_house::ledger::moved(&action));
     assert_eq!(said_nothing.takes_of_allowance(), action.takes_of_allowance());
 }
