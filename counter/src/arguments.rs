@@ -75,7 +75,7 @@ pub enum Command {
     /// Move value and passes from an old card in one hand to a new one in the other.
     ///
     /// The old card is laid down first and emptied, then the new one. An exchange that was interrupted in between goes on
-    /// with the new card.
+    /// when its old card is laid down again, or by its name with --finish.
     Exchange(Exchange),
     /// Make, share, hand out and renew keys.
     Keys(Keys),
@@ -193,7 +193,7 @@ pub struct Exchange {
     /// Who serves.
     #[command(flatten)]
     pub by: Staffed,
-    /// Go on with this interrupted exchange, where several wait for their new card.
+    /// Go on with this interrupted exchange and its new card; the old card is not asked for.
     #[arg(long, value_name = "ACTION")]
     pub finish: Option<TapId>,
 }

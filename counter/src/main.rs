@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use counter::arguments::Arguments;
+use counter::settle::Resumed;
 use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
@@ -40,7 +41,11 @@ fn main() -> ExitCode {
                 source = cause.source();
             }
             if is_json {
-                let answer = serde_json::json!({ "error": text, "exit_code": failed.exit_code });
+                let answer = serde_json::json!({
+                    "error": text,
+                    "exit_code": failed.exit_code,
+                    "resumed": failed.resumed,
+                });
                 let _ = writeln!(std::io::stdout(), "{answer}");
             }
             let _ = writeln!(std::io::stderr(), "counter: {text}");
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
 struct Failed {
     exit_code: u8,
     error: Box<dyn Error>,
+    /// What was settled before it failed.
+    resumed: Vec<Resumed>,
 }
 
 const REFUSED: u8 = 1;
@@ -63,6 +70,6 @@ const NO_CLEARING_HOUSE: u8 = 5;
 
 impl Failed {
     fn new(exit_code: u8, error: impl Into<Box<dyn Error>>) -> Self {
-        Self { exit_code, error: error.into() }
+        Self { exit_code, error: error.into(), resumed: Vec::new() }
     }
 }

@@ -84,12 +84,13 @@ impl AtDesk {
         let mut resumed = Vec::new();
         match self.obey(arguments.command, now(), &mut resumed) {
             Ok(report) => self.print(&Answer { resumed, report }),
-            // What was settled stays settled, and cash may have to be paid out for it.
-            Err(failed) if !resumed.is_empty() => {
-                self.print(&Answer { resumed, report: Report::Resumed })?;
-                Err(failed)
+            // What was settled stays settled, and cash may have to be paid out for it: it is told all the same.
+            Err(failed) => {
+                if !self.is_json && !resumed.is_empty() {
+                    self.print(&Answer { resumed: resumed.clone(), report: Report::Resumed })?;
+                }
+                Err(Failed { resumed, ..failed })
             }
-            Err(failed) => Err(failed),
         }
     }
 

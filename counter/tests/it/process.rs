@@ -116,11 +116,26 @@ fn a_blank_card_is_issued_loaded_sold_to_torn_and_looked_at() {
     let again = booth.json("top-up --staff 7 20000");
     assert_eq!((again["done"].as_str(), again["resumed"][0]["outcome"].as_str()), (Some("resumed"), Some("found")));
 
+    // A torn refund that a refused command finds on the card: its cash is owed, and that is told all the same.
+    let card = holder.remove().unwrap().remove();
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(card, Some(Fault::LoseAfter(10)));
+    let torn = booth.run("refund --staff 7 20000");
+    assert_eq!(torn.status.code(), Some(4), "{}", said(&torn));
+    let card = holder.wait().unwrap().remove();
+    assert_eq!(card.value(AID, 2), Some(50_000), "the card had acted");
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(card, None);
+    let refused = booth.run("--json top-up --staff 7 9000000");
+    let told: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    let found = (told["resumed"][0]["kind"].as_str(), told["resumed"][0]["outcome"].as_str());
+    assert_eq!((refused.status.code(), found), (Some(1), (Some("refund"), Some("found"))), "{told}");
+
     let refused = booth.run("refund --staff 9 1000");
     assert_eq!(refused.status.code(), Some(2), "no such clerk: {}", said(&refused));
     let too_much = booth.run("refund --staff 7 999999");
     assert_eq!(too_much.status.code(), Some(1), "{}", said(&too_much));
-    assert_eq!(booth.json("refund --staff 7")["amount_minor"], 70_000);
+    assert_eq!(booth.json("refund --staff 7")["amount_minor"], 50_000);
 
     let synced = booth.json("sync");
     assert_eq!(synced["kept_aside"], Value::Array(vec![]), "{synced}");
