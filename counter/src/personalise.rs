@@ -138,7 +138,10 @@ impl<K: KeyStore> Desk<K> {
             Ok(Opening::Ev1(opened)) => Some((opened.record_bytes, opened.record)),
             Ok(Opening::Ev2(opened)) => Some((opened.record_bytes, opened.record)),
             // No application, or one without a record: the transaction did not come through.
-            Err(CardError::NotOurs(_) | CardError::Refused(Error::Refused { status: Status::Boundary, .. })) => None,
+            Err(
+                CardError::NotOurs(Error::Refused { status: Status::ApplicationNotFound, .. })
+                | CardError::Refused(Error::Refused { status: Status::Boundary, .. }),
+            ) => None,
             Err(error) => return Err(error.into()),
         };
         // Only this transaction can have made the first record, whatever was written after it.

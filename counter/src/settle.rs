@@ -11,7 +11,7 @@ use transit::time::Month;
 
 use crate::desk::{Desk, Serving};
 use crate::open_action::{OpenState, open_actions};
-use crate::refusal::DeskError;
+use crate::refusal::{DeskError, Refusal};
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
 
 /// An action of this desk that was brought to its end, or on its way, because its card was seen again.
@@ -170,7 +170,9 @@ impl<K: KeyStore> Desk<K> {
                     self.sale_of(issuer, product.kind, product.line, Month::of(product.valid_from), serving.at)?;
                 crate::sale::writing(&opened.record, &sale.issuer, write)?
             }
-            _ => crate::load::writing(&opened.record, write)?,
+            (ActionKind::TopUp, ..) => crate::load::writing(&opened.record, write)?,
+            // Nothing else begins with a payment that a card is to get.
+            _ => return Err(Refusal::NotOpen(first.id).into()),
         };
         self.write(opened, template, &writing, random)
     }
