@@ -83,6 +83,7 @@ impl Bus {
             frame_size: FrameSize::Bytes128,
             intent_deadline: Duration::from_secs(30),
             torn_taps_per_card,
+            ev1_cards: false,
             older_records: 2,
             key_rolls_per_hour: 0,
         };

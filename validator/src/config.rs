@@ -31,6 +31,10 @@ pub struct CoreConfig {
     /// The native frame size of the cards in use, in bytes: 64, 128 or 256.
     #[serde(default = "default_frame_size")]
     pub frame_size: u16,
+    /// Whether cards on EV1 chips are in use. Nothing proves their taps, and whoever stands between reader and card can
+    /// make a newer card look like one.
+    #[serde(default)]
+    pub ev1_cards: bool,
     /// The tariff file.
     pub tariff: PathBuf,
     /// The deny list; without one no card is denied.

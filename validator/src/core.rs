@@ -100,6 +100,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         },
         intent_deadline: Duration::from_millis(config.limits.intent_deadline_ms),
         torn_taps_per_card: config.limits.torn_taps_per_card,
+        ev1_cards: config.ev1_cards,
         older_records: config.limits.older_records,
         key_rolls_per_hour: config.limits.key_rolls_per_hour,
     };

@@ -48,6 +48,8 @@ pub struct Rules {
     pub intent_deadline: Duration,
     /// Torn taps of one card within a day before it is declined.
     pub torn_taps_per_card: u32,
+    /// Cards on EV1 chips are in use; without, a chip that says it is one is declined.
+    pub ev1_cards: bool,
     /// Older records read as evidence after an accepted tap, 0 to 2.
     pub older_records: u8,
     /// Cards that may be rolled to newer keys within an hour; 0 rolls none.
@@ -225,7 +227,7 @@ impl Tapping<'_> {
             Ok(token) => self.blank(token, at),
             Err(error) => return Ok(keys_failed(&error)),
         };
-        let purse = match Purse::open(transport, self.rules.frame_size, self.keys, &uid, rnd_a) {
+        let purse = match Purse::open(transport, self.rules.frame_size, self.rules.ev1_cards, self.keys, &uid, rnd_a) {
             Ok(purse) => purse,
             Err(unusable) => return self.unusable(tap, &unusable),
         };

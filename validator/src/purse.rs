@@ -61,13 +61,14 @@ impl<T: Transport> Purse<T> {
     pub fn open(
         transport: T,
         frame_size: FrameSize,
+        ev1_cards: bool,
         keys: &mut Keys,
         uid: &[u8; 7],
         rnd_a: [u8; 16],
     ) -> Result<Self, Unusable> {
         let mut card = Card::new(transport, frame_size);
         card.select_application(Aid(APPLICATION_ID)).map_err(Unusable::not_ours)?;
-        let (mut card, has_older_key) = authenticate(card, keys, uid, rnd_a)?;
+        let (mut card, has_older_key) = authenticate(card, ev1_cards, keys, uid, rnd_a)?;
         let record_bytes: [u8; RECORD_LEN] = exactly(card.read_records(0, 1).map_err(Unusable::of_session)?)?;
         let record = Record::decode(&record_bytes).map_err(Unusable::Content)?;
         let issuer = if record.has_pass || record.has_profile {
@@ -88,10 +89,12 @@ impl<T: Transport> Purse<T> {
     }
 }
 
-/// Opens the session that the chip speaks: an EV1 chip does not know AuthenticateEV2First. Whether the card has the older
+/// Opens the session that the chip speaks: an EV1 chip does not know AuthenticateEV2First. Anybody between reader and card
+/// can say so of a newer chip, whose tap then lacks its proof: so it is believed only where EV1 cards are in use. Whether the card has the older
 /// of two live keys comes with it.
 fn authenticate<T: Transport>(
     card: Card<T, Idle>,
+    ev1_cards: bool,
     keys: &mut Keys,
     uid: &[u8; 7],
     rnd_a: [u8; 16],
@@ -104,7 +107,7 @@ fn authenticate<T: Transport>(
     };
     let knows_no_ev2 =
         matches!(refused.why, Unusable::NotGenuine(Error::Refused { status: Status::IllegalCommand, .. }));
-    if !knows_no_ev2 {
+    if !(ev1_cards && knows_no_ev2) {
         return Err(refused.why);
     }
     let card = Card::new(refused.card.into_transport(), FrameSize::Bytes64);

@@ -5,7 +5,7 @@ use transit::screen::State;
 use transit::tap::Outcome;
 use virtual_card::Fault;
 
-use crate::world::{Bus, Cards, NOW};
+use crate::world::{Bus, Cards, EV1_BUS, NOW};
 
 const CARD: &str = "adult-ev1";
 
@@ -23,7 +23,7 @@ fn accepted(recovered: bool) -> State {
 #[test]
 fn a_tap_is_done_and_unproven() {
     let mut cards = Cards::new();
-    let mut bus = Bus::new(101, 23);
+    let mut bus = Bus::new(EV1_BUS, 23);
     let presented = bus.tap(&mut cards, CARD, NOW);
     assert_eq!(presented.state(), &accepted(false));
     assert_eq!(cards.purse(CARD), 42_000);
@@ -51,7 +51,7 @@ fn torn_anywhere_and_presented_again_is_one_ride_and_one_debit() {
     for exchange in 1..=10 {
         for fault in [Fault::LoseBefore(exchange), Fault::LoseAfter(exchange)] {
             let mut cards = Cards::new();
-            let mut bus = Bus::new(101, 23);
+            let mut bus = Bus::new(EV1_BUS, 23);
             assert_eq!(bus.torn_tap(&mut cards, CARD, NOW, fault).state(), &State::PresentAgain, "{fault:?}");
             let committed = fault == Fault::LoseAfter(10);
             assert_eq!(cards.purse(CARD), if committed { 42_000 } else { 50_000 }, "{fault:?}");
@@ -69,8 +69,17 @@ fn an_older_chip_needs_its_keys_too() {
     let text = text.replace("chip = \"EV2\"\nframe_size = 128", "chip = \"EV1\"\nframe_size = 64");
     assert!(text.contains("EV1"));
     cards.replace("clone", &text);
-    let mut bus = Bus::new(101, 23);
+    let mut bus = Bus::new(EV1_BUS, 23);
     let declined = bus.tap(&mut cards, "clone", NOW);
     assert!(matches!(declined.state(), State::Declined { .. }), "{:?}", declined.state());
     assert_eq!(cards.purse("clone"), 99_000);
+}
+
+#[test]
+fn where_no_ev1_cards_are_in_use_none_is_taken() {
+    let mut cards = Cards::new();
+    let mut bus = Bus::new(101, 23);
+    let declined = bus.tap(&mut cards, CARD, NOW);
+    assert!(matches!(declined.state(), State::Declined { .. }), "{:?}", declined.state());
+    assert_eq!(cards.purse(CARD), 50_000);
 }

@@ -140,6 +140,9 @@ impl Presented {
     }
 }
 
+/// The one device that takes cards on EV1 chips.
+pub(crate) const EV1_BUS: u32 = 111;
+
 impl Bus {
     pub(crate) fn new(device: u32, stop: u16) -> Self {
         Self::with_torn_taps(device, stop, 8)
@@ -161,6 +164,7 @@ impl Bus {
             frame_size: FrameSize::Bytes128,
             intent_deadline: Duration::from_secs(30),
             torn_taps_per_card,
+            ev1_cards: device == EV1_BUS,
             older_records: 2,
             key_rolls_per_hour: KEY_ROLLS_PER_HOUR,
         };
