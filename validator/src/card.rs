@@ -3,7 +3,8 @@
 //! An EV1 chip has no Transaction MAC, so that nothing proves its taps towards the clearing house.
 
 use card_crypto::{
-    Card, Commit, CommunicationMode, Error, FileNumber, KeySetNumber, RecordRange, TransactionMac, Transport,
+    AesMessaging, Card, Commit, CommunicationMode, Error, FileNumber, KeySetNumber, RecordRange, TransactionMac,
+    Transport,
     card::{Authenticated, Staged},
     channel::{Ev1, Ev2},
 };
@@ -89,22 +90,23 @@ impl<T: Transport> OpenCard<T> {
     /// [`Error`]: the card dropped what was staged.
     pub fn stage(self, fare_minor: u32, record: &[u8; RECORD_LEN]) -> Result<StagedCard<T>, Error> {
         Ok(match self {
-            Self::Ev2(card) => {
-                let mut staged = card.stage();
-                if fare_minor > 0 {
-                    staged = staged.debit(PURSE, MODE, fare_minor)?;
-                }
-                StagedCard::Ev2(staged.write_record(RECORD, MODE, 0, record)?)
-            }
-            Self::Ev1(card) => {
-                let mut staged = card.stage();
-                if fare_minor > 0 {
-                    staged = staged.debit(PURSE, MODE, fare_minor)?;
-                }
-                StagedCard::Ev1(staged.write_record(RECORD, MODE, 0, record)?)
-            }
+            Self::Ev2(card) => StagedCard::Ev2(stage(card, fare_minor, record)?),
+            Self::Ev1(card) => StagedCard::Ev1(stage(card, fare_minor, record)?),
         })
     }
+}
+
+/// The same in either session.
+fn stage<T: Transport, S: AesMessaging>(
+    card: Card<T, Authenticated<S>>,
+    fare_minor: u32,
+    record: &[u8; RECORD_LEN],
+) -> Result<Card<T, Staged<S>>, Error> {
+    let mut staged = card.stage();
+    if fare_minor > 0 {
+        staged = staged.debit(PURSE, MODE, fare_minor)?;
+    }
+    staged.write_record(RECORD, MODE, 0, record)
 }
 
 impl<T: Transport> StagedCard<T> {
