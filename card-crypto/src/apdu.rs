@@ -115,6 +115,7 @@ pub(crate) fn exchange_command<T: Transport>(
         frame = exchange_frame(transport, command, wrap(&mut buffer, Command::AdditionalFrame, next))?;
     }
 
+    // Where a message is cut into frames is under no MAC, and it carries nothing: what is proved is the whole.
     let mut answer = Vec::new();
     loop {
         let (more, frame_is_empty) = (frame.more, frame.data.is_empty());

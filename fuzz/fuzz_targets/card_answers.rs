@@ -20,6 +20,9 @@ const PURSE: FileNumber = FileNumber::new(2).expect("below 32");
 const RECORD: FileNumber = FileNumber::new(3).expect("below 32");
 const RND_A: [u8; 16] = *b"reader challenge";
 
+/// A reader's question for the next frame of an answer.
+const MORE: [u8; 5] = [0x90, 0xAF, 0x00, 0x00, 0x00];
+
 static CARD: LazyLock<(Fixture, Key)> = LazyLock::new(|| {
     let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"));
     let keys = TestKeys::load(&fixtures.join("keys/test-card-keys.toml")).expect("the test keys");
@@ -35,13 +38,48 @@ struct Between<'a, 'b> {
     card: CardInField,
     input: &'b RefCell<Unstructured<'a>>,
     has_changed: &'b Cell<bool>,
+    sent: Message,
+    heard: Message,
+}
+
+/// An answer as far as it is known, put together from its frames. How a message is cut into frames is proved by nothing
+/// and changes nothing: whoever cuts it elsewhere has not changed it.
+#[derive(Default, PartialEq, Eq)]
+struct Message {
+    data: Vec<u8>,
+    /// The last frame's; `None` while more is to come.
+    status: Option<u8>,
+}
+
+impl Message {
+    fn add(&mut self, frame: &[u8]) {
+        // What comes after the last frame is no part of it.
+        if self.status.is_some() {
+            return;
+        }
+        match frame {
+            [data @ .., 0x91, 0xAF] => self.data.extend_from_slice(data),
+            [data @ .., 0x91, status] => {
+                self.data.extend_from_slice(data);
+                self.status = Some(*status);
+            }
+            _ => {
+                self.data.extend_from_slice(frame);
+                self.status = Some(0xFF);
+            }
+        }
+    }
 }
 
 impl Transport for Between<'_, '_> {
     fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, Lost> {
         let mut answer = self.card.exchange(command)?;
+        if command != MORE {
+            self.judge();
+            (self.sent, self.heard) = Default::default();
+        }
         let mut input = self.input.borrow_mut();
-        let right = answer.clone();
+        self.sent.add(&answer);
         match input.arbitrary().unwrap_or(0u8) {
             // Something else altogether.
             0xC0..=0xFE => {
@@ -57,10 +95,18 @@ impl Transport for Between<'_, '_> {
             0xFF => return Err(Lost::Card),
             0x00..=0x7F => {}
         }
-        if answer != right {
-            self.has_changed.set(true);
+        self.heard.add(&answer);
+        // A frame that says that more is to come is judged with the rest, if the reader asks for it.
+        if self.heard.status.is_some() {
+            self.judge();
         }
         Ok(answer)
+    }
+}
+
+impl Between<'_, '_> {
+    fn judge(&self) {
+        self.has_changed.set(self.has_changed.get() || self.heard != self.sent);
     }
 }
 
@@ -69,7 +115,13 @@ fuzz_target!(|bytes: &[u8]| {
     let has_changed = Cell::new(false);
     let (fixture, key) = &*CARD;
     let field = CardInField::new(fixture.card(counting()));
-    let transport = Between { card: field, input: &input, has_changed: &has_changed };
+    let transport = Between {
+        card: field,
+        input: &input,
+        has_changed: &has_changed,
+        sent: Message::default(),
+        heard: Message::default(),
+    };
     let next = || input.borrow_mut().arbitrary::<u8>().unwrap_or(0);
     let size = [FrameSize::Bytes64, FrameSize::Bytes128, FrameSize::Bytes256][usize::from(next() % 3)];
     let mut card = Card::new(transport, size);
