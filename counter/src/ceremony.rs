@@ -4,15 +4,15 @@
 //! to a disk. A file is never overwritten, but for a roll or a retirement, which writes the new file whole before it takes the old
 //! one's place.
 
-use std::fs::{self, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use key_store::{
     Custody, Fingerprint, KeyFile, KeyRole, KeySet, KeySetError, OpenError, Origin, PaperError, PassphraseCost,
     SealedKeyFile, Share, ShareError, combine, split,
 };
+use tempfile::{NamedTempFile, PersistError};
 use transit::config::{ConfigError, KeysClass};
 use zeroize::Zeroizing;
 
@@ -190,7 +190,7 @@ pub fn export(
         let mut seed = Zeroizing::new([0; 32]);
         random(seed.as_mut_slice());
         public_key = Some(Signer::from_seed(&seed).public_key());
-        part = part.with_signing_seed(*seed);
+        part = part.with_signing_seed(&seed);
     }
     seal_new(out, &part, prompt, random)?;
     Ok((part.fingerprints(), public_key))
@@ -238,9 +238,7 @@ fn change(
     let mut salt = [0; 16];
     random(&mut salt);
     let changed = SealedKeyFile::seal(&keys, &passphrase, PassphraseCost::default(), salt).map_err(not_opened)?;
-    let next = path.with_extension("next");
-    write_new(&next, &changed)?;
-    fs::rename(&next, path).map_err(|source| CeremonyError::NotWritten { path: path.to_owned(), source })?;
+    write_whole(path, &changed, |file| file.persist(path).map(drop))?;
     Ok(keys.fingerprints())
 }
 
@@ -271,15 +269,27 @@ fn seal_new(path: &Path, keys: &KeySet, prompt: &mut Prompt, random: Random<'_>)
     random(&mut salt);
     let sealed = SealedKeyFile::seal(keys, &passphrase, PassphraseCost::default(), salt)
         .map_err(|source| CeremonyError::NotOpened { path: path.to_owned(), source })?;
-    write_new(path, &sealed)
+    write_whole(path, &sealed, |file| file.persist_noclobber(path).map(drop))
 }
 
-/// Readable by its owner alone, whole or not at all, and never over another file.
-fn write_new(path: &Path, sealed: &SealedKeyFile) -> Result<(), CeremonyError> {
+/// Readable by its owner alone, whole or not at all. A crash leaves at most a file beside it that nobody reads: sealed,
+/// and under a name that is drawn anew each time, so that it stands in nobody's way.
+fn write_whole(
+    path: &Path,
+    sealed: &SealedKeyFile,
+    take_place: impl FnOnce(NamedTempFile) -> Result<(), PersistError>,
+) -> Result<(), CeremonyError> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = tempfile::Builder::new().prefix(".keys-").suffix(".unfinished").tempfile_in(folder)?;
         file.write_all(sealed.to_text().as_bytes())?;
-        file.sync_all()
+        file.as_file().sync_all()?;
+        take_place(file)?;
+        // The name is durable with its folder.
+        File::open(folder)?.sync_all()
     };
     write().map_err(|source| {
         if source.kind() == io::ErrorKind::AlreadyExists {

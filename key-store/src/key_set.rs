@@ -201,10 +201,10 @@ impl KeySet {
         self.signing_seed.as_deref()
     }
 
-    /// The same set with the seed of a signing key.
+    /// The same set with the seed of a signing key, copied to where it is wiped.
     #[must_use]
-    pub fn with_signing_seed(mut self, seed: [u8; 32]) -> Self {
-        self.signing_seed = Some(Zeroizing::new(seed));
+    pub fn with_signing_seed(mut self, seed: &[u8; 32]) -> Self {
+        self.signing_seed.insert(Zeroizing::default()).copy_from_slice(seed);
         self
     }
 

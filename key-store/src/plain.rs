@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
             }
         }
         Ok(PlainFile(match seed {
-            Some(seed) => set.with_signing_seed(*seed.0),
+            Some(seed) => set.with_signing_seed(&seed.0),
             None => set,
         }))
     }

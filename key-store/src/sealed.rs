@@ -173,7 +173,7 @@ impl SealedKeyFile {
         for (&(role, version), key) in self.contents.iter().zip(keys.as_chunks::<KEY_BYTES>().0) {
             set.insert(role, version, Key::new(*key)).map_err(|_| OpenError::Changed)?;
         }
-        match <[u8; SEED_BYTES]>::try_from(seed) {
+        match <&[u8; SEED_BYTES]>::try_from(seed) {
             Ok(seed) if self.has_signing_seed => Ok(set.with_signing_seed(seed)),
             Err(_) if !self.has_signing_seed && seed.is_empty() => Ok(set),
             Ok(_) | Err(_) => Err(OpenError::Changed),

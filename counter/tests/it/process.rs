@@ -248,7 +248,14 @@ fn a_key_ceremony_from_the_first_key_to_a_rolled_one() {
     let vault = lines(&ceremony(path, vault, &format!("{SECRET}{OTHER}"), ""));
     assert_eq!(vault.lines().count(), 3, "transaction MAC, token and the signing key: {vault}");
     assert!(vault.contains("signing key, public half: "));
+    // Whatever lies about, of a crash or of somebody else, is neither in the way nor overwritten.
+    for name in ["desk.next", "desk.toml.next", ".keys-1.unfinished"] {
+        fs::write(path.join(name), "of somebody else").unwrap();
+    }
+    let before = fs::read_dir(path).unwrap().count();
     let rolled = lines(&ceremony(path, "keys roll --keys desk.toml --key load", OTHER, ""));
+    assert_eq!(fs::read_dir(path).unwrap().count(), before, "nothing else is left");
+    assert_eq!(fs::read_to_string(path.join("desk.next")).unwrap(), "of somebody else");
     assert_eq!(rolled.lines().filter(|line| line.starts_with("load")).count(), 2, "{rolled}");
     assert_eq!(lines(&ceremony(path, "keys show --keys desk.toml", OTHER, "")), rolled);
 

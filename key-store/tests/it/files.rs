@@ -45,7 +45,7 @@ fn the_test_keys_of_the_project_load() {
 
 #[test]
 fn what_is_written_in_the_clear_is_read_again() {
-    let mut set = test_set().with_signing_seed([0x5E; 32]);
+    let mut set = test_set().with_signing_seed(&[0x5E; 32]);
     set.roll(KeyRole::Token, &mut counting()).unwrap();
     let text = set.to_plain_text();
     assert!(plain(&text).unwrap() == set);
@@ -93,7 +93,7 @@ fn classes_do_not_mix_and_production_keys_do_not_lie_in_the_clear() {
 
 #[test]
 fn a_sealed_file_opens_with_its_passphrase_only() {
-    let mut set = test_set().with_signing_seed([0x5E; 32]);
+    let mut set = test_set().with_signing_seed(&[0x5E; 32]);
     set.roll(KeyRole::Load, &mut counting()).unwrap();
     let text = sealed(&set).to_text();
     let file = SealedKeyFile::parse(Path::new(FILE), &text).unwrap();

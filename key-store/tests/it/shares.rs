@@ -59,7 +59,7 @@ fn both_live_versions_are_shared_and_the_seed_is_not() {
     let seeded = {
         let mut set = test_set();
         set.roll(KeyRole::Token, &mut counting()).unwrap();
-        set.with_signing_seed([9; 32])
+        set.with_signing_seed(&[9; 32])
     };
     let shares = split(&seeded, 2, 2, &mut counting()).unwrap();
     assert!(combine(&shares).unwrap() == set);
