@@ -1,5 +1,5 @@
-//! The processes of a small city: one clearing house, two validators on BRT 01, each with its upload, its screen and
-//! somebody with cards.
+//! The processes of a small city: one clearing house, two validators on BRT 01, each with its upload and its screen, a
+//! desk, and somebody with cards.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,6 +12,7 @@ use validator::status::Status;
 use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
 
 use crate::Failed;
+use crate::desk::{self, Desk};
 use crate::panel::{PATIENCE, Panel};
 use crate::process::{Program, programs};
 use crate::rider::Rider;
@@ -26,6 +27,8 @@ pub struct City {
     display: Option<Display>,
     /// The validators.
     pub gates: Vec<Gate>,
+    /// Where cards are made and loaded.
+    pub desk: Desk,
     /// Who stands before them.
     pub rider: Rider,
     pcscd: PrivatePcscd,
@@ -67,8 +70,8 @@ impl City {
     /// # Errors
     /// Something is not installed, not built, or does not start; the error names it.
     pub fn start(folder: &Path, fixtures: &Path, screens: bool) -> Result<Self, Failed> {
-        let needed = ["validator", "clearing-house", "virtual-card", "ui"];
-        let programs = programs(if screens { &needed } else { &needed[..3] })?;
+        let needed = ["validator", "clearing-house", "virtual-card", "counter", "ui"];
+        let programs = programs(if screens { &needed } else { &needed[..4] })?;
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failed::system(format!("emptying {}", folder.display()))(error));
@@ -85,7 +88,14 @@ impl City {
 
         let clearing_house_address = free_address()?;
         write(&folder.join("clearing-house.toml"), &clearing_house_config(clearing_house_address, &fixtures))?;
-        let readers = [pcscd.address(0), pcscd.address(1)];
+        let desk = Desk::open(
+            programs.join("counter"),
+            folder.join("desk"),
+            &fixtures,
+            clearing_house_address,
+            CLEARING_HOUSE_KEY,
+        )?;
+        let readers = [pcscd.address(0), pcscd.address(1), desk.reader()];
         let rider = Rider::start(&programs.join("virtual-card"), &readers, &fixtures, &folder.join("card.log"))?;
         let mut city = Self {
             folder,
@@ -94,6 +104,7 @@ impl City {
             clearing_house: None,
             display,
             gates: Vec::new(),
+            desk,
             rider,
             pcscd,
         };
@@ -371,5 +382,5 @@ transaction_mac_policy = "enforce"
     for Site { device, operator, .. } in SITES {
         config += &format!("\n[[device]]\nnumber = {device}\noperator = {operator}\n");
     }
-    config
+    config + desk::REGISTRATION
 }

@@ -1,9 +1,10 @@
 //! The whole system as separate real processes: a private pcscd with virtual readers, the clearing house, two
-//! validators with their uploads and screens, and somebody who holds cards.
+//! validators with their uploads and screens, a desk, and somebody who holds cards.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`city`] | the processes: configured, started, cut off, killed, ended |
+//! | [`desk`] | `counter` with a reader of its own |
 //! | [`rider`] | the person who holds the cards |
 //! | [`panel`] | what a validator shows, as seen from outside |
 //! | [`morning`] | the script of a short morning: `make demo` |
@@ -13,6 +14,7 @@
 
 pub mod by_hand;
 pub mod city;
+pub mod desk;
 pub mod morning;
 pub mod panel;
 pub mod process;

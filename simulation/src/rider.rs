@@ -59,17 +59,26 @@ impl Rider {
         Ok(Self { program, orders, events, away_since: vec![Instant::now(); readers.len()], at: 0 })
     }
 
+    /// Lays a card on a reader that nobody may be looking at yet, such as a desk's; `fault` as for
+    /// [`present`](Self::present).
+    ///
+    /// # Errors
+    /// The card cannot be laid down.
+    pub fn lay_down(&mut self, reader: usize, card: &str, fault: &str) -> Result<(), Failed> {
+        self.at = reader;
+        self.order(&format!("at {}", reader + 1))?;
+        thread::sleep(HAND_BACK.saturating_sub(self.away_since[reader].elapsed()));
+        self.order(&format!("present {card} {fault}"))?;
+        self.wait_for("presented", PATIENCE).map(drop)
+    }
+
     /// Lays a card on the reader of a gate; `fault` as `virtual-card` spells it, such as `lose-after 7`.
     ///
     /// # Errors
     /// The card cannot be presented.
     pub fn present(&mut self, gate: usize, card: &str, fault: &str) -> Result<(), Failed> {
-        self.at = gate;
-        self.order(&format!("at {}", gate + 1))?;
         for _ in 0..PRESENTATIONS {
-            thread::sleep(HAND_BACK.saturating_sub(self.away_since[gate].elapsed()));
-            self.order(&format!("present {card} {fault}"))?;
-            self.wait_for("presented", PATIENCE)?;
+            self.lay_down(gate, card, fault)?;
             // A reader that was not looking when the last card left takes this one for it: like anybody, try again.
             if self.wait_for("exchange", NOTHING_HAPPENS).is_ok() {
                 return Ok(());

@@ -27,6 +27,12 @@ pub struct Summary {
     pub killed: u32,
     /// Taps that the clearing house has not acknowledged.
     pub unacknowledged: u32,
+    /// Steps of the desk's actions that the clearing house has not acknowledged.
+    pub desk_steps_unsent: u64,
+    /// Steps that it keeps aside.
+    pub desk_steps_kept_aside: u32,
+    /// The balance of the desk's cash, in minor units: negative, what it owes.
+    pub cash_of_desks_minor: i64,
     /// Rides whose Transaction MAC the vault has checked and found right.
     pub tmac_verified: u64,
     /// The audit found nothing wrong and the balances sum to zero.

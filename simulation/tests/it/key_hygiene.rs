@@ -12,11 +12,16 @@ use simulation::city::City;
 use transit::screen::State;
 
 /// What each program may hold: the names in its key file under `fixtures/keys`. A program that is not named: nothing.
-const HOLDERS: [(&str, &[&str]); 3] = [
+const HOLDERS: [(&str, &[&str]); 4] = [
     ("validator-101 core", &["validate", "token"]),
     ("validator-102 core", &["validate", "token"]),
     ("clearing-house", &["transaction_mac", "token", "signing_seed"]),
+    // A desk that makes cards.
+    ("counter", ISSUER_KEYS),
 ];
+
+const ISSUER_KEYS: &[&str] =
+    &["card_master", "application_master", "inspect", "validate", "load", "transaction_mac", "token", "signing_seed"];
 
 /// How a key may have been written.
 fn forms(key: &[u8]) -> Vec<Vec<u8>> {
@@ -143,9 +148,24 @@ fn a_program_holds_the_keys_that_it_needs_and_no_other() {
     }
     city.wait_until_synced().unwrap();
 
+    // The desk makes a card and loads it, and is at work on it while memories are searched.
+    let desk_reader = city.gates.len();
+    city.desk.run("sync").unwrap();
+    city.rider.lay_down(desk_reader, "blank-ev3", "").unwrap();
+    for order in ["issue --staff 7", "top-up --staff 7 50000", "refund --staff 7 10000"] {
+        city.desk.run(order).unwrap();
+    }
+    city.rider.remove().unwrap();
+    city.desk.run("sync").unwrap();
+    city.rider.lay_down(desk_reader, "blank-ev3", "hold 5").unwrap();
+    let counter = city.desk.begin("inspect").unwrap();
+    city.rider.wait_until_holding().unwrap();
+
     let keys = keys();
     let (mut holders, mut unreadable) = (0, 0);
-    for (program, process) in city.processes() {
+    let mut processes = city.processes();
+    processes.push((counter.name(), counter.process_id()));
+    for (program, process) in processes {
         let memory = match memory_of(process) {
             Ok(memory) => memory,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -160,8 +180,10 @@ fn a_program_holds_the_keys_that_it_needs_and_no_other() {
         assert!(held.iter().all(|key| allowed.contains(key)), "{program} holds {held:?}");
         holders += usize::from(!held.is_empty());
     }
-    // The search finds what is there: these three cannot work without.
-    assert!(holders == 3 || unreadable > 0, "{holders} programs hold keys");
+    // The search finds what is there: these four cannot work without.
+    assert!(holders == 4 || unreadable > 0, "{holders} programs hold keys");
+    counter.kill().unwrap();
+    city.rider.remove().unwrap();
     city.end().unwrap();
     no_file_holds_a_key(folder.path());
 }
@@ -182,8 +204,12 @@ fn no_program_leaves_a_core_image() {
         tell("SKIPPED: no_program_leaves_a_core_image: this machine writes no core images at all");
         return;
     }
-    let city = City::start(&run, &fixtures(), false).unwrap();
-    for (program, status) in city.abort().unwrap() {
+    let mut city = City::start(&run, &fixtures(), false).unwrap();
+    city.rider.lay_down(city.gates.len(), "adult", "hold 5").unwrap();
+    let counter = city.desk.begin("inspect").unwrap();
+    city.rider.wait_until_holding().unwrap();
+    let counter = counter.abort().unwrap();
+    for (program, status) in city.abort().unwrap().into_iter().chain([counter]) {
         assert!(status.signal().is_some() && !status.core_dumped(), "{program}: {status}");
     }
     no_file_holds_a_key(folder.path());
