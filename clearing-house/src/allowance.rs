@@ -3,7 +3,8 @@
 //! An allowance is a ceiling over everything that a desk writes in one epoch of its log. It only grows, and only by what
 //! is left of two limits, both the desk's daily limit: the growth of all its epochs in a service day, and the distance
 //! of all its ceilings from what the books have seen written. So a stolen desk that falls silent makes no more than the
-//! limit, and one that goes on reporting no more than the limit a day, for all of which it owes the cash.
+//! limit, and one that goes on reporting no more than the limit a day. It owes the cash that it says it took for that;
+//! what it writes without saying so is an alarm ([`crate::backing`]).
 
 use transit::action::{Action, ActionKind};
 use transit::desk::{Allowance, Grant, Reply};

@@ -6,7 +6,7 @@ use transit::card::{
     record_of_sale, record_of_surrender, record_of_transfer,
 };
 use transit::money::Amount;
-use transit::pass::{self, PassRefusal};
+use transit::pass::{self, PassRefusal, PassSale};
 use transit::tariff::Tariff;
 use transit::time::Month;
 
@@ -31,6 +31,9 @@ pub fn check(action: &Action, tariff: &Tariff) -> Vec<Finding> {
         && let Err(detail) = sale(action, tariff)
     {
         find(detail);
+    }
+    if let Some(detail) = more_than_said(action, tariff) {
+        findings.push(Finding::new(FindingKind::MoreThanSaid, action.id, detail));
     }
     findings
 }
@@ -93,22 +96,45 @@ fn other_value(action: &Action) -> Option<String> {
     Some(format!("the amount is {}, the credit {credited} and the debit {debited}", action.amount.minor()))
 }
 
+/// What the card got beyond the amount that the desk answers for.
+fn more_than_said(action: &Action, tariff: &Tariff) -> Option<String> {
+    let (got, what) = match action.kind {
+        ActionKind::Sale => (sold_again(action, tariff).ok()?.price, "a pass for"),
+        ActionKind::Issue | ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange if !action.gives_up() => {
+            (action.credited?, "a credit of")
+        }
+        ActionKind::Issue
+        | ActionKind::TopUp
+        | ActionKind::Transfer
+        | ActionKind::Exchange
+        | ActionKind::Refund
+        | ActionKind::Block => return None,
+    };
+    let said = action.amount;
+    (got > said).then(|| format!("the card got {what} {}, and the step says {}", got.minor(), said.minor()))
+}
+
 /// Whether the tariff sells this pass for this price on this day.
 fn sale(action: &Action, tariff: &Tariff) -> Result<(), String> {
+    let sale = sold_again(action, tariff)?;
+    let after = action.issuer_written.ok_or("it lacks the issuer file written")?;
+    let after = Issuer::decode(&after).map_err(|error| error.to_string())?;
+    if Some(sale.product) != action.product || sale.price != action.amount || sale.issuer != after {
+        return Err(format!("the tariff sells it for {}, or writes another issuer file", sale.price.minor()));
+    }
+    Ok(())
+}
+
+/// The sale as the tariff makes it.
+fn sold_again(action: &Action, tariff: &Tariff) -> Result<PassSale, String> {
     if action.tariff_version != tariff.version {
         return Err(format!("sold by tariff version {}, at hand is {}", action.tariff_version, tariff.version));
     }
     let product = action.product.ok_or("it names no product")?;
     let offer = tariff.pass(product.kind, product.line).ok_or("the tariff has no such pass")?;
-    let after = action.issuer_written.ok_or("it lacks the issuer file written")?;
-    let after = Issuer::decode(&after).map_err(|error| error.to_string())?;
     let today = tariff.calendar.service_day(action.at);
     let before = action.issuer_read.ok_or("it lacks the issuer file read")?;
     let before = Issuer::decode(&before).map_err(|error| error.to_string())?;
-    let sale = pass::sell(offer, &before, Month::of(product.valid_from), today)
-        .map_err(|refusal: PassRefusal| format!("the tariff does not sell it: {refusal}"))?;
-    if sale.product != product || sale.price != action.amount || sale.issuer != after {
-        return Err(format!("the tariff sells it for {}, or writes another issuer file", sale.price.minor()));
-    }
-    Ok(())
+    pass::sell(offer, &before, Month::of(product.valid_from), today)
+        .map_err(|refusal: PassRefusal| format!("the tariff does not sell it: {refusal}"))
 }

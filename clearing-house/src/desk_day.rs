@@ -9,6 +9,7 @@ use transit::id::{DeviceId, OperatorId};
 use transit::money::Currency;
 use transit::time::ServiceDay;
 
+use crate::backing;
 use crate::clearing_house::ClearingHouse;
 use crate::ledger::moved;
 use crate::store::{Books, StoreError};
@@ -45,6 +46,8 @@ pub struct DeskDay {
     pub till_by_staff_minor: BTreeMap<u32, i64>,
     /// Written on cards for cash: value and passes.
     pub written_minor: i64,
+    /// Of what was written or given back, what no payment and no exchanged card backs: nobody paid for it.
+    pub unbacked_minor: i64,
     /// Steps that were paid on this day and are neither written nor given back yet: what the desk must finish.
     pub waiting: Vec<String>,
     /// Steps of this day of which no card has shown yet whether it took them.
@@ -83,6 +86,7 @@ impl DeskDay {
             till_minor: 0,
             till_by_staff_minor: BTreeMap::new(),
             written_minor: 0,
+            unbacked_minor: 0,
             waiting: Vec::new(),
             unknown: Vec::new(),
         }
@@ -118,6 +122,7 @@ impl DeskDay {
             }
             Step::Written | Step::Unknown | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Done => {}
         }
+        self.unbacked_minor = sum(self.unbacked_minor, unbacked(books, action)?)?;
         self.till_minor = sum(self.till_minor, cash)?;
         if cash != 0 {
             let of_staff = self.till_by_staff_minor.entry(action.staff).or_insert(0);
@@ -135,6 +140,13 @@ fn finished(books: &Books<'_>, paid: &Action) -> Result<bool, StoreError> {
         }
     }
     Ok(false)
+}
+
+/// What nothing backs of what this step wrote or gave back.
+fn unbacked(books: &Books<'_>, action: &Action) -> Result<i64, StoreError> {
+    let first = backing::first_of(action);
+    let endings = backing::endings(first, &books.known_steps(first)?);
+    Ok(endings.iter().filter(|ending| ending.step == action.id).map(|ending| ending.unbacked.minor()).sum())
 }
 
 fn is_voided(books: &Books<'_>, unknown: &Action) -> Result<bool, StoreError> {
@@ -167,6 +179,7 @@ impl fmt::Display for DeskDays {
                 writeln!(f, "  {:<28}{:>20}", format!("… with staff {staff}"), money(*minor))?;
             }
             writeln!(f, "  {:<28}{:>20}", "Written on cards for cash", money(desk.written_minor))?;
+            writeln!(f, "  {:<28}{:>20}", "Unbacked by any payment", money(desk.unbacked_minor))?;
             for (name, steps) in [("Paid, not finished", &desk.waiting), ("Card not seen since", &desk.unknown)] {
                 if !steps.is_empty() {
                     writeln!(f, "  {name:<28}{}", steps.join(" "))?;

@@ -54,9 +54,15 @@ pub enum FindingKind {
     TransferUnbacked,
     /// A desk's step does not add up: record, amount, credit, debit and issuer file say different things.
     ActionDiffers,
+    /// A desk wrote value, or gave cash back, that nothing which was paid backs. An alarm.
+    Unbacked,
+    /// A desk's action was at its end and has another one: written or given back twice, or both. An alarm.
+    EndedTwice,
+    /// A card got more than the step says: a larger credit, or a pass below its price. An alarm.
+    MoreThanSaid,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 15] = [
     "conflict",
     "unproven",
     "decision_differs",
@@ -69,6 +75,9 @@ const NAMES: [&str; 12] = [
     "allowance_exceeded",
     "transfer_unbacked",
     "action_differs",
+    "unbacked",
+    "ended_twice",
+    "more_than_said",
 ];
 
 impl FindingKind {
@@ -80,7 +89,12 @@ impl FindingKind {
     /// `alarm` where somebody must look now, `finding` otherwise.
     pub fn severity(self) -> &'static str {
         match self {
-            Self::Conflict | Self::AllowanceExceeded | Self::TransferUnbacked => "alarm",
+            Self::Conflict
+            | Self::AllowanceExceeded
+            | Self::TransferUnbacked
+            | Self::Unbacked
+            | Self::EndedTwice
+            | Self::MoreThanSaid => "alarm",
             Self::Unproven
             | Self::DecisionDiffers
             | Self::Undecidable

@@ -192,6 +192,7 @@ impl Upload<'_> {
             for unknown in self.books.unknown_actions_wanting(proof.card, proof.slot)? {
                 self.compare_evidence(&Writing::of_action(&unknown), &proof)?;
                 self.resolve_action(&unknown)?;
+                self.check_backing(&unknown)?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@
 //! ingest    seal, device, order, name, chain                 → a verdict for every tap; bad ones are kept aside
 //! vault     card token → UID, Transaction MAC                → did this card make this transaction?
 //! at_desk   what a desk wrote, made again                    → a difference is a finding
+//! backing   what a desk wrote, against what was paid         → an alarm where nothing was
 //! allowance what a desk may make, and who may take over      → an alarm where it made more
 //! journey   the fare decided again                           → basis of the fare; a difference is a finding
 //! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
@@ -20,12 +21,13 @@
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
-//! `vault`, `journey`, `at_desk`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
+//! `vault`, `journey`, `at_desk`, `backing`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
 //! nothing here reads a clock: every verb is told the moment.
 #![forbid(unsafe_code)]
 
 pub mod allowance;
 pub mod at_desk;
+pub mod backing;
 mod chain;
 pub mod clearing_house;
 pub mod closing;

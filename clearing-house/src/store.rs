@@ -432,6 +432,12 @@ impl Books<'_> {
         Ok(())
     }
 
+    /// Whether a finding of this kind about this tap or step is there.
+    pub(crate) fn has_finding(&self, finding: &Finding) -> Result<bool, StoreError> {
+        let mut statement = self.0.prepare_cached("SELECT 1 FROM finding WHERE tap = ?1 AND kind = ?2")?;
+        Ok(statement.exists([finding.tap.to_string(), finding.kind.name().to_owned()])?)
+    }
+
     /// The first finding whose row does not continue the chain.
     pub(crate) fn broken_finding(&self) -> Result<Option<i64>, StoreError> {
         let mut statement =

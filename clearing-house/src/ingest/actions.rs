@@ -11,6 +11,7 @@ use transit::sync::{TapAcknowledgement, Verdict};
 use super::{Link, Objection, Upload, acknowledge, object};
 use crate::allowance;
 use crate::at_desk;
+use crate::backing;
 use crate::chain;
 use crate::config::TransactionMacPolicy;
 use crate::evidence::{self, Resolution, Writing};
@@ -120,6 +121,7 @@ impl Upload<'_> {
         if proven {
             self.add_evidence(&writing)?;
         }
+        self.check_backing(action)?;
         Ok(warning)
     }
 
@@ -129,6 +131,18 @@ impl Upload<'_> {
         let resolution = evidence::resolve(&writing, &self.proofs_about(&writing)?, false);
         if resolution == Resolution::Confirmed && self.books.entries_of(unknown.id)?.is_empty() {
             self.post_writing(unknown)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the whole action that `step` is of, for what its steps say together. What was found before is not found
+    /// again.
+    pub(super) fn check_backing(&self, step: &Action) -> Result<(), StoreError> {
+        let first = backing::first_of(step);
+        for finding in backing::check(first, &self.books.known_steps(first)?) {
+            if !self.books.has_finding(&finding)? {
+                self.find(&finding)?;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
 use transit::money::Amount;
 
 use super::{Books, StoreError, parsed};
+use crate::backing::{KnownStep, first_of};
 use crate::evidence::{Resolution, Writing, resolve, wanted_slot};
 
 /// A step as it lies in the books.
@@ -125,6 +126,24 @@ impl Books<'_> {
         self.actions("WHERE names = ?1", [first.to_string()])
     }
 
+    /// The known steps of the action whose first step is `first`, in the order of the log.
+    pub(crate) fn known_steps(&self, first: TapId) -> Result<Vec<KnownStep>, StoreError> {
+        let others = self.actions_naming(first)?.into_iter().filter(|step| first_of(step) == first);
+        let steps = self.action(first)?.into_iter().chain(others);
+        steps.map(|action| Ok(KnownStep { shown: self.shown(&action)?, action })).collect()
+    }
+
+    /// Whether the card has shown that it took the unknown step `action`.
+    fn shown(&self, action: &Action) -> Result<Option<bool>, StoreError> {
+        let writing = Writing::of_action(action);
+        let Some(slot) = wanted_slot(&writing) else { return Ok(None) };
+        Ok(match resolve(&writing, &self.evidence_of_slot(action.card, slot)?, false) {
+            Resolution::Confirmed => Some(true),
+            Resolution::Voided => Some(false),
+            Resolution::Pending | Resolution::Disputed => None,
+        })
+    }
+
     /// The later looks at the card that resolve the unknown step `id`.
     pub(crate) fn actions_resolving(&self, id: TapId) -> Result<Vec<Action>, StoreError> {
         self.actions("WHERE resolves = ?1", [id.to_string()])
@@ -201,10 +220,7 @@ impl Books<'_> {
 
     /// Whether the card has shown that it did not take the unknown step `action`.
     pub(crate) fn is_disproved(&self, action: &Action) -> Result<bool, StoreError> {
-        let writing = Writing::of_action(action);
-        let Some(slot) = wanted_slot(&writing) else { return Ok(false) };
-        let proofs = self.evidence_of_slot(action.card, slot)?;
-        Ok(resolve(&writing, &proofs, false) == Resolution::Voided)
+        Ok(self.shown(action)? == Some(false))
     }
 
     pub(crate) fn for_each_action(

@@ -4,6 +4,7 @@
 mod actions;
 mod command_line;
 mod configuration;
+mod contradictions;
 mod desk_money;
 mod desk_support;
 mod desks;
