@@ -91,12 +91,13 @@ impl House {
         self.uplink().sync(&mut shop.desk.journal, NOW).unwrap()
     }
 
-    /// Ends the server and opens its books, which must hold together.
+    /// Ends the server and opens its books, which must hold together; what a desk does is no alarm.
     pub(crate) fn close(mut self) -> ClearingHouse {
         self.stop.take().unwrap().send(()).unwrap();
         self.server.take().unwrap().join().unwrap();
         let mut books = Self::books(&self.folder);
         assert_eq!(books.verify().wrong, None);
+        assert!(books.status().unwrap().alarms.is_empty());
         books
     }
 }
