@@ -52,6 +52,9 @@ pub struct Desk {
     pub public_key: [u8; 32],
     /// By how much its allowance may grow in a service day, and the most that it may ever be ahead of the books.
     pub daily_load_limit: Amount,
+    /// What it is believed, in one day, that cards without a Transaction MAC gave up where it is enforced: refunds and
+    /// the old cards of exchanges. 0: nothing.
+    pub unproven_daily_limit: Amount,
 }
 
 /// What becomes of a completed tap whose Transaction MAC is missing or wrong.
@@ -107,6 +110,8 @@ struct DeskEntry {
     operator: OperatorId,
     public_key: String,
     daily_load_limit_minor: Amount,
+    #[serde(default)]
+    unproven_daily_limit_minor: Amount,
 }
 
 impl Config {
@@ -150,7 +155,12 @@ impl Config {
             let mut public_key = [0; 32];
             hex::decode_to_slice(&desk.public_key, &mut public_key)
                 .map_err(|_| refuse(format!("the `public_key` of desk {number} must be 64 hexadecimal digits")))?;
-            let desk = Desk { operator: desk.operator, public_key, daily_load_limit: desk.daily_load_limit_minor };
+            let desk = Desk {
+                operator: desk.operator,
+                public_key,
+                daily_load_limit: desk.daily_load_limit_minor,
+                unproven_daily_limit: desk.unproven_daily_limit_minor,
+            };
             if devices.contains_key(&number) || desks.insert(number, desk).is_some() {
                 return Err(refuse(format!(
                     "device {number} is there twice; desks and validators share their numbers"

@@ -60,9 +60,12 @@ pub enum FindingKind {
     EndedTwice,
     /// A card got more than the step says: a larger credit, or a pass below its price. An alarm.
     MoreThanSaid,
+    /// A desk says of more value in a day than it is believed that cards without a Transaction MAC gave it up. An
+    /// alarm.
+    UnprovenExceeded,
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "conflict",
     "unproven",
     "decision_differs",
@@ -78,6 +81,7 @@ const NAMES: [&str; 15] = [
     "unbacked",
     "ended_twice",
     "more_than_said",
+    "unproven_exceeded",
 ];
 
 impl FindingKind {
@@ -94,7 +98,8 @@ impl FindingKind {
             | Self::TransferUnbacked
             | Self::Unbacked
             | Self::EndedTwice
-            | Self::MoreThanSaid => "alarm",
+            | Self::MoreThanSaid
+            | Self::UnprovenExceeded => "alarm",
             Self::Unproven
             | Self::DecisionDiffers
             | Self::Undecidable

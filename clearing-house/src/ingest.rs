@@ -120,6 +120,8 @@ struct Upload<'a> {
 struct Objection {
     verdict: Verdict,
     detail: String,
+    /// Raised once, when the bytes are kept aside.
+    alarm: Option<FindingKind>,
 }
 
 /// The place of a sealed tap or action in its device's log.
@@ -167,14 +169,14 @@ impl Upload<'_> {
         bytes: &[u8],
         claimed: Option<TapId>,
         hash: [u8; 32],
-        Objection { verdict, detail }: Objection,
+        Objection { verdict, detail, alarm }: Objection,
     ) -> Result<TapAcknowledgement, StoreError> {
         let kept =
             KeptAside { tap: claimed.map(|id| id.to_string()), verdict, detail: detail.clone(), bytes: bytes.to_vec() };
         if self.books.keep_aside(&kept, self.receipt)? {
             self.adds_rows = true;
-            if let (Verdict::Conflict, Some(tap)) = (verdict, claimed) {
-                self.find(&Finding { kind: FindingKind::Conflict, tap, detail: detail.clone() })?;
+            if let (Some(kind), Some(tap)) = (alarm, claimed) {
+                self.find(&Finding { kind, tap, detail: detail.clone() })?;
             }
         }
         Ok(acknowledge(claimed, hash, verdict, Some(detail)))
@@ -297,7 +299,8 @@ fn broken_chain(
 }
 
 fn object(id: TapId, verdict: Verdict, why: &str) -> Result<Option<Objection>, StoreError> {
-    Ok(Some(Objection { verdict, detail: about(id, why) }))
+    let alarm = (verdict == Verdict::Conflict).then_some(FindingKind::Conflict);
+    Ok(Some(Objection { verdict, detail: about(id, why), alarm }))
 }
 
 fn acknowledge(claimed: Option<TapId>, hash: [u8; 32], verdict: Verdict, detail: Option<String>) -> TapAcknowledgement {

@@ -26,6 +26,7 @@
 //! | … given back, because it was not written | `suspense:loads` | `desk:N:cash` |
 //! | a refund of the purse in cash | `cards:float` | `desk:N:cash` |
 //! | an exchanged card: taken off the old one | `cards:float` | `suspense:loads` |
+//! | … without its proof, past what its desk is believed | `desk:N:cash` | `suspense:loads` |
 //! | … and put on the new one | `suspense:loads` | `cards:float` |
 //! | a lost card's value put on another | moves nothing | |
 //! | … without a grant for it | `desk:N:cash` | `cards:float` |
@@ -331,19 +332,21 @@ pub fn of_cash(action: &Action, stamp: Stamp<'_>) -> Option<Entry> {
     Some(of_action(kind, action, stamp, movement(from, to, action.amount)))
 }
 
-/// What a step of a desk's action does in the books once the card has it. `granted` says whether a grant allows a
-/// transfer: without one the desk owes the value that it made.
-pub fn of_writing(action: &Action, granted: bool, stamp: Stamp<'_>) -> Option<Entry> {
+/// What a step of a desk's action does in the books once the card has it. `backed` says whether a grant allows a
+/// transfer, and whether the old card of an exchange is believed to have given up its value: otherwise the desk owes the
+/// value that it made.
+pub fn of_writing(action: &Action, backed: bool, stamp: Stamp<'_>) -> Option<Entry> {
     let desk = Account::DeskCash(action.id.device);
     let (kind, from, to) = match action.kind {
         ActionKind::Issue | ActionKind::TopUp => (EntryKind::Loaded, Account::SuspenseLoads, Account::CardsFloat),
         ActionKind::Sale => (EntryKind::Sold, Account::SuspenseLoads, Account::RevenuePasses),
         ActionKind::Refund => (EntryKind::PaidOut, Account::CardsFloat, desk),
         ActionKind::Exchange if action.gives_up() => {
-            (EntryKind::TakenOver, Account::CardsFloat, Account::SuspenseLoads)
+            let from = if backed { Account::CardsFloat } else { desk };
+            (EntryKind::TakenOver, from, Account::SuspenseLoads)
         }
         ActionKind::Exchange => (EntryKind::Loaded, Account::SuspenseLoads, Account::CardsFloat),
-        ActionKind::Transfer if granted => {
+        ActionKind::Transfer if backed => {
             return Some(of_action(EntryKind::Transferred, action, stamp, Vec::new()));
         }
         ActionKind::Transfer => (EntryKind::Transferred, desk, Account::CardsFloat),

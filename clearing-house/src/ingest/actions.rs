@@ -2,10 +2,13 @@
 //!
 //! A desk's word moves cash, because the desk answers for the cash that it says it took. It moves value of a card only
 //! where the card proves it, or where nobody could gain by a lie: a load or a sale without a Transaction MAC (a card
-//! that has none) is booked and found, because the desk owes what was paid for it either way; a refund is not.
+//! that has none) is booked and found, because the desk owes what was paid for it either way. What such a card gave up,
+//! by a refund or for another card, is booked up to a limit a day for each desk. Past it a refund is kept aside, and
+//! what an exchange says that the old card gave up is booked against the desk: its new card has the value.
 
 use transit::action::{ACTION_LEN, Action, ActionError, ActionKind, SealedAction, Step};
 use transit::id::TapId;
+use transit::money::Amount;
 use transit::sync::{TapAcknowledgement, Verdict};
 
 use super::{Link, Objection, Upload, acknowledge, object};
@@ -24,7 +27,7 @@ impl Upload<'_> {
     pub(super) fn take_action(&mut self, bytes: &[u8]) -> Result<TapAcknowledgement, StoreError> {
         let Ok(sealed) = SealedAction::from_bytes(bytes) else {
             let detail = format!("{} bytes at the end of the upload are no whole action of {ACTION_LEN}", bytes.len());
-            let objection = Objection { verdict: Verdict::Malformed, detail };
+            let objection = Objection { verdict: Verdict::Malformed, detail, alarm: None };
             return self.keep_aside(bytes, None, chain::sha256(bytes), objection);
         };
         let (claimed, hash) = (sealed.claimed_id(), sealed.hash());
@@ -33,7 +36,7 @@ impl Upload<'_> {
             Err(error) => {
                 let verdict = if error == ActionError::Hash { Verdict::Changed } else { Verdict::Malformed };
                 let detail = claimed.map_or_else(|| error.to_string(), |id| about(id, error));
-                return self.keep_aside(bytes, claimed, hash, Objection { verdict, detail });
+                return self.keep_aside(bytes, claimed, hash, Objection { verdict, detail, alarm: None });
             }
         };
         if self.books.sealed_action(action.id)?.as_ref() == Some(&sealed) {
@@ -69,12 +72,32 @@ impl Upload<'_> {
         if action.step == Step::Written && self.config.transaction_mac_policy == TransactionMacPolicy::Enforce {
             match proof {
                 Proof::Right => {}
-                Proof::Missing if !action.gives_up() && action.kind != ActionKind::Refund => {}
-                Proof::Missing => return object(id, Verdict::MacWrong, "it carries no Transaction MAC"),
+                Proof::Missing if action.kind == ActionKind::Refund => {
+                    if let Some(why) = self.past_unproven_limit(action)? {
+                        let alarm = Some(FindingKind::UnprovenExceeded);
+                        return Ok(Some(Objection { verdict: Verdict::MacWrong, detail: about(id, why), alarm }));
+                    }
+                }
+                Proof::Missing => {}
                 Proof::Wrong(why) => return object(id, Verdict::MacWrong, why),
             }
         }
         Ok(None)
+    }
+
+    /// Why the desk is not believed that a card without a Transaction MAC gave this up; `None` while it is.
+    fn past_unproven_limit(&self, action: &Action) -> Result<Option<String>, StoreError> {
+        let desk = action.id.device;
+        let limit = self.config.desks.get(&desk).map_or(Amount::ZERO, |desk| desk.unproven_daily_limit);
+        let day = self.stamp(action.at).days.settlement;
+        let given_up = self.books.unproven_given_up(desk, day)?.checked_add(ledger::moved(action));
+        if limit > Amount::ZERO && given_up.is_some_and(|given_up| given_up <= limit) {
+            return Ok(None);
+        }
+        let limit = limit.minor();
+        Ok(Some(format!(
+            "it carries no Transaction MAC, and desk {desk} is believed at most {limit} a day of what such cards gave up"
+        )))
     }
 
     /// Books `action`; what comes back is a warning for the desk.
@@ -108,7 +131,7 @@ impl Upload<'_> {
             self.books.post(&entry)?;
         }
         match action.step {
-            Step::Written => self.post_writing(action)?,
+            Step::Written => self.post_writing(action, proven)?,
             Step::Unknown => {
                 for proof in self.proofs_about(&writing)? {
                     self.compare_evidence(&writing, &proof)?;
@@ -130,7 +153,7 @@ impl Upload<'_> {
         let writing = Writing::of_action(unknown);
         let resolution = evidence::resolve(&writing, &self.proofs_about(&writing)?, false);
         if resolution == Resolution::Confirmed && self.books.entries_of(unknown.id)?.is_empty() {
-            self.post_writing(unknown)?;
+            self.post_writing(unknown, true)?;
         }
         Ok(())
     }
@@ -147,12 +170,19 @@ impl Upload<'_> {
         Ok(())
     }
 
-    fn post_writing(&self, action: &Action) -> Result<(), StoreError> {
-        let granted = allowance::backs(self.books, action, None)?;
-        if let Some(entry) = ledger::of_writing(action, granted, self.stamp(action.at)) {
+    fn post_writing(&self, action: &Action, proven: bool) -> Result<(), StoreError> {
+        let is_surrender = action.kind == ActionKind::Exchange && action.gives_up();
+        let enforced = self.config.transaction_mac_policy == TransactionMacPolicy::Enforce;
+        let doubt = if is_surrender && !proven && enforced { self.past_unproven_limit(action)? } else { None };
+        let is_transfer = action.kind == ActionKind::Transfer;
+        let backed = if is_transfer { allowance::backs(self.books, action, None)? } else { doubt.is_none() };
+        if let Some(entry) = ledger::of_writing(action, backed, self.stamp(action.at)) {
             self.books.post(&entry)?;
         }
-        if action.kind == ActionKind::Transfer && !granted {
+        if let Some(why) = doubt {
+            self.find(&Finding::new(FindingKind::UnprovenExceeded, action.id, why))?;
+        }
+        if is_transfer && !backed {
             let detail = "a transfer without a grant for this desk, card and amount, or with one that was used before";
             self.find(&Finding::new(FindingKind::TransferUnbacked, action.id, detail))?;
         }

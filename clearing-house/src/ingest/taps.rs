@@ -19,7 +19,7 @@ impl Upload<'_> {
     pub(super) fn take_tap(&mut self, bytes: &[u8]) -> Result<TapAcknowledgement, StoreError> {
         let Ok(sealed) = SealedTap::from_bytes(bytes) else {
             let detail = format!("{} bytes at the end of the upload are no whole tap of {TAP_LEN}", bytes.len());
-            let objection = Objection { verdict: Verdict::Malformed, detail };
+            let objection = Objection { verdict: Verdict::Malformed, detail, alarm: None };
             return self.keep_aside(bytes, None, chain::sha256(bytes), objection);
         };
         let (claimed, hash) = (sealed.claimed_id(), sealed.hash());
@@ -28,7 +28,7 @@ impl Upload<'_> {
             Err(error) => {
                 let verdict = if error == TapError::Hash { Verdict::Changed } else { Verdict::Malformed };
                 let detail = claimed.map_or_else(|| error.to_string(), |id| about(id, error));
-                return self.keep_aside(bytes, claimed, hash, Objection { verdict, detail });
+                return self.keep_aside(bytes, claimed, hash, Objection { verdict, detail, alarm: None });
             }
         };
         if self.books.sealed(tap.id)?.as_ref() == Some(&sealed) {

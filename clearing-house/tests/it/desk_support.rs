@@ -21,6 +21,8 @@ pub(crate) struct Desk {
     pub(crate) next: TapId,
     pub(crate) hash: [u8; 32],
     pub(crate) key: Ed25519KeyPair,
+    /// Its cards are on EV1 chips, which have no Transaction MAC.
+    pub(crate) serves_ev1: bool,
 }
 
 /// How a card's transaction ended.
@@ -42,7 +44,7 @@ impl Desk {
 
     pub(crate) fn numbered(device: u32, operator: u16, seed: u8) -> Self {
         let next = TapId { device: DeviceId::new(device).unwrap(), epoch: 1, sequence: 1 };
-        Self { operator: OperatorId(operator), next, hash: CHAIN_START, key: desk_key(seed) }
+        Self { operator: OperatorId(operator), next, hash: CHAIN_START, key: desk_key(seed), serves_ev1: false }
     }
 
     /// Seals `action` at the end of the log.
@@ -111,7 +113,7 @@ impl Desk {
             End::Unknown { .. } => Step::Unknown,
             End::Void => Step::Void,
         };
-        if end == End::Written {
+        if end == End::Written && !self.serves_ev1 {
             let value = card.transaction_mac(&commands(&action));
             action.transaction_mac = Some(TransactionMac { counter: card.counter, value });
         }

@@ -15,4 +15,5 @@ mod migration;
 mod properties;
 mod settle;
 mod support;
+mod unproven_desks;
 mod verify;

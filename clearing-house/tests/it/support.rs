@@ -111,6 +111,17 @@ impl City {
         Self { clearing_house, folder }
     }
 
+    /// Where a desk is believed so much a day of cards that cannot prove what they gave up.
+    pub(crate) fn with_unproven_daily_limit_of_desks(minor: u32) -> Self {
+        let folder = memory_folder();
+        let path = write_config(folder.path(), "enforce");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("[[desk]]\n", &format!("[[desk]]\nunproven_daily_limit_minor = {minor}\n"));
+        std::fs::write(&path, text).unwrap();
+        let clearing_house = ClearingHouse::open(Config::read(&path, None).unwrap()).unwrap();
+        Self { clearing_house, folder }
+    }
+
     pub(crate) fn config_path(&self) -> PathBuf {
         self.folder.path().join("clearing-house.toml")
     }
