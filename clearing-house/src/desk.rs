@@ -198,7 +198,9 @@ fn step_state(books: &Books<'_>, desk: DeviceId, name: &str) -> Result<Reply, St
     Ok(Reply::Step(StepState { step: name.to_owned(), written }))
 }
 
-/// What the books know of a card. Its newest proven record counts; a card that was only issued has that one.
+/// What the books know of a card. Its newest proven record counts, and of a card that proves nothing the newest that a
+/// desk wrote. A newer record that lowers the balance counts too, though no card proves it: whoever rode and lost the card
+/// is not given the fare a second time. One that raises it does not.
 fn card_state(books: &Books<'_>, config: &Config, card: CardToken) -> Result<CardState, StoreError> {
     let mut pending = 0;
     for unknown in books.unknowns_of_card(card)? {
@@ -206,12 +208,14 @@ fn card_state(books: &Books<'_>, config: &Config, card: CardToken) -> Result<Car
     }
     // The issuer file changes at desks only, so that the newest step that the card took has it.
     let (mut newest, mut issuer) = (None::<Record>, None);
+    let mut written = books.unproven_records(card)?;
     for action in books.actions_of_card(card)? {
         if action.step == Step::Unknown && books.entries_of(action.id)?.is_empty() {
             pending += u32::from(books.is_pending(&action)?);
             continue;
         }
         let Some(record) = action.record_written.and_then(|bytes| Record::decode(&bytes).ok()) else { continue };
+        written.push(record);
         if newest.is_none_or(|newest| newest.card_sequence < record.card_sequence) {
             newest = Some(record);
             let file = action.issuer_written.or(action.issuer_read);
@@ -219,7 +223,10 @@ fn card_state(books: &Books<'_>, config: &Config, card: CardToken) -> Result<Car
         }
     }
     let proven = books.newest_record(card)?.and_then(|bytes| Record::decode(&bytes).ok());
-    let record = proven.or(newest);
+    let record = proven.or(newest).map(|known| {
+        let newer = written.into_iter().filter(|record| record.card_sequence > known.card_sequence);
+        newer.fold(known, |lowest, record| if record.balance_after < lowest.balance_after { record } else { lowest })
+    });
     Ok(CardState {
         card,
         balance_minor: record.map(|record| record.balance_after),

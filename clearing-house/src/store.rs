@@ -20,6 +20,7 @@ use crate::finding::Finding;
 mod actions;
 mod desks;
 mod ledger;
+mod unproven_records;
 
 pub(crate) use actions::{ActionColumns, StoredAction};
 pub(crate) use desks::{StoredAnswer, StoredDenyList};

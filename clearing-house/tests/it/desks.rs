@@ -233,6 +233,53 @@ fn a_registered_card_is_replaced_and_its_replacement_as_well() {
     assert_eq!(alarms(&mut city, "transfer_unbacked"), 0);
 }
 
+/// A card proved what it held, and then took taps without a Transaction MAC: one is in the books, one is kept aside.
+#[test]
+fn a_lost_card_is_granted_no_more_than_its_newest_known_record_says() {
+    let (mut desk, mut validator) = (Desk::new(), Validator::new(1, 1));
+    let mut city = City::with_unproven_daily_limit(8_000);
+    let mut lost = Card::new(1, 0);
+    desk.allowance(&mut city, MORNING);
+    city.upload_actions(&desk.issue(&mut lost, MORNING, 50_000, Some(7)));
+    let before = lost.clone();
+    let balance = |city: &mut City, desk: &Desk| {
+        let state = state(desk, city, before.token());
+        (state.balance_minor.unwrap().minor(), state.seen.unwrap())
+    };
+    assert_eq!(balance(&mut city, &desk), (50_000, MORNING));
+    let rides = [600, 1_200].map(|at| validator.unproven(&mut lost, later(at)));
+    assert_eq!(verdicts(&city.upload(&rides[..1])), [Verdict::Accepted]);
+    assert_eq!(balance(&mut city, &desk), (42_000, later(600)));
+    assert_eq!(verdicts(&city.upload(&rides[1..])), [Verdict::MacWrong]);
+    assert_eq!(balance(&mut city, &desk), (34_000, later(1_200)));
+    // What is not newer than what is known lowers nothing, and what no card proves raises nothing.
+    let old = validator.unproven(&mut Card { record: before.record, ..before.clone() }, later(1_300));
+    assert_eq!(verdicts(&city.upload(&[old])), [Verdict::MacWrong]);
+    assert_eq!(balance(&mut city, &desk).0, 34_000);
+    desk.serves_ev1 = true;
+    let mut ev1 = lost.clone();
+    city.upload_actions(&desk.load(&mut ev1, later(1_400), 100_000));
+    assert_eq!(balance(&mut city, &desk).0, 34_000);
+    // A refund that is kept aside has paid its cash out all the same.
+    ev1.record.balance_after = lost.record.balance_after;
+    let refund = desk.refund(&mut ev1, later(1_500), 30_000, End::Written);
+    assert_eq!(verdicts(&city.upload_actions(&[refund])), [Verdict::MacWrong]);
+    assert_eq!(balance(&mut city, &desk).0, 4_000);
+    let ask = Ask::Transfer { lost: Lost::Card(lost.token()), card: Card::new(2, 0).token() };
+    assert_eq!(grant(desk.ask(&mut city, ask, later(1_600))).amount_minor.minor(), 4_000);
+    city.verify();
+
+    // The newest proof decides again, whatever was said before it.
+    let mut city = City::new();
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 0));
+    city.upload_actions(&desk.issue(&mut card, MORNING, 50_000, Some(7)));
+    let ride = Validator::new(1, 1).unproven(&mut card.clone(), later(600));
+    assert_eq!(verdicts(&city.upload(&[ride])), [Verdict::MacWrong]);
+    assert_eq!(balance(&mut city, &desk).0, 42_000);
+    city.upload_actions(&desk.load(&mut card, later(700), 10_000));
+    assert_eq!(balance(&mut city, &desk).0, 60_000);
+}
+
 /// The rides of a card that proves nothing are not in the books' sight: its balance of the last desk visit is too much.
 #[test]
 fn the_value_of_a_card_that_proves_nothing_is_not_granted() {
