@@ -129,7 +129,8 @@ pub struct Allowance {
 pub struct CardState {
     /// The card.
     pub card: CardToken,
-    /// What its newest proven record says of the purse; `None` where the books have none.
+    /// What its newest proven record says of the purse, or a newer one that no card proves and that lowers it; `None` where
+    /// the books have none.
     pub balance_minor: Option<Balance>,
     /// When that record was written.
     pub seen: Option<Moment>,
