@@ -98,20 +98,21 @@ fn other_value(action: &Action) -> Option<String> {
 
 /// What the card got beyond the amount that the desk answers for.
 fn more_than_said(action: &Action, tariff: &Tariff) -> Option<String> {
-    let (got, what) = match action.kind {
-        ActionKind::Sale => (sold_again(action, tariff).ok()?.price, "a pass for"),
-        ActionKind::Issue | ActionKind::TopUp | ActionKind::Transfer | ActionKind::Exchange if !action.gives_up() => {
-            (action.credited?, "a credit of")
-        }
-        ActionKind::Issue
-        | ActionKind::TopUp
-        | ActionKind::Transfer
-        | ActionKind::Exchange
-        | ActionKind::Refund
-        | ActionKind::Block => return None,
-    };
     let said = action.amount;
-    (got > said).then(|| format!("the card got {what} {}, and the step says {}", got.minor(), said.minor()))
+    if action.kind == ActionKind::Sale
+        && let Ok(sale) = sold_again(action, tariff)
+        && sale.price > said
+    {
+        return Some(format!("the card got a pass for {}, and the step says {}", sale.price.minor(), said.minor()));
+    }
+    let said = match action.kind {
+        ActionKind::Issue | ActionKind::TopUp | ActionKind::Transfer => said,
+        ActionKind::Exchange if !action.gives_up() => said,
+        // These have no credit.
+        ActionKind::Exchange | ActionKind::Sale | ActionKind::Refund | ActionKind::Block => Amount::ZERO,
+    };
+    let credited = action.credited.filter(|credited| *credited > said)?;
+    Some(format!("the card was credited with {}, and the step has {} to credit", credited.minor(), said.minor()))
 }
 
 /// Whether the tariff sells this pass for this price on this day.

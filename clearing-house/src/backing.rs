@@ -3,8 +3,9 @@
 //! A step by itself can be right and its action wrong: value written that nobody paid, cash given back of what a card
 //! has, two new cards of one old one. So all known steps of an action are looked at together, whenever one comes or a
 //! card shows whether it took one, and in the order of the desk's log: what is found does not depend on the order in
-//! which the steps come. One exception: a desk sends its log in order, so a step whose first step is not in the books
-//! is backed by nothing, and is found at once; else a thief would only have to withhold the first one.
+//! which the steps come. Two exceptions, which a thief would otherwise only have to arrange: a step whose first step is
+//! not in the books is backed by nothing, because a desk sends its log in order; and the old card of an exchange that was
+//! torn backs nothing before it has shown that it gave its value up.
 
 use transit::action::{Action, ActionKind, Step};
 use transit::id::TapId;
@@ -49,7 +50,7 @@ pub fn endings(first: TapId, steps: &[KnownStep]) -> Vec<Ending> {
     let mut left = opening.map_or(0, |opening| backs(opening).minor());
     let mut endings: Vec<Ending> = Vec::new();
     for KnownStep { action, .. } in steps.iter().filter(|step| ends(step, steps)) {
-        let amount = if action.step == Step::Refunded { action.amount } else { moved(action) };
+        let amount = if action.step == Step::Refunded { action.amount } else { made(action) };
         let same_kind = opening.is_some_and(|opening| opening.action.kind == action.kind);
         let covered = if same_kind { left.min(amount.minor()) } else { 0 };
         left -= covered;
@@ -70,7 +71,7 @@ pub fn check(first: TapId, steps: &[KnownStep]) -> Vec<Finding> {
                 None => format!("{amount} without its first step {first}, which is not in the books"),
                 Some(opening) => {
                     let backed = backs(opening).minor();
-                    format!("{amount}, more than is left of {backed} that step {first} has paid or taken off a card")
+                    format!("{amount}, more than is left of the {backed} that step {first} is known to bring in")
                 }
             };
             findings.push(Finding::new(FindingKind::Unbacked, step, format!("wrote or gave back {why}")));
@@ -89,12 +90,19 @@ pub fn check(first: TapId, steps: &[KnownStep]) -> Vec<Finding> {
     findings
 }
 
-/// What the first step of an action brings in: what was paid, or, of an exchange, what the old card gave up.
+/// What a written step put on its card: of a sale the pass, and a credit that a sale should not have.
+fn made(action: &Action) -> Amount {
+    let beside = action.credited.filter(|_| action.kind == ActionKind::Sale).unwrap_or(Amount::ZERO);
+    moved(action).checked_add(beside).unwrap_or(beside)
+}
+
+/// What the first step of an action brings in: what was paid, or, of an exchange, what the old card is known to have
+/// given up.
 fn backs(first: &KnownStep) -> Amount {
     let action = &first.action;
     let gave_up = match action.step {
         Step::Written => true,
-        Step::Unknown => first.shown != Some(false),
+        Step::Unknown => first.shown == Some(true),
         Step::Paid | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Refunded | Step::Done => false,
     };
     if action.step == Step::Paid && action.names.is_none() {
