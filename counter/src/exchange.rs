@@ -18,6 +18,7 @@ use crate::open_action::{OpenAction, OpenState, open_actions};
 use crate::refusal::{DeskError, Refusal};
 use crate::report::{Moved, Report};
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
+use crate::settle::{Resumed, ResumedOutcome};
 
 /// Value and passes on their way to a new card.
 struct Load<'a> {
@@ -68,6 +69,36 @@ impl<K: KeyStore> Desk<K> {
     /// [`DeskError::Journal`].
     pub fn is_open(&self, exchange: TapId) -> Result<bool, DeskError> {
         Ok(!open_actions(&self.journal.of_action(exchange)?).is_empty())
+    }
+
+    /// The step of this exchange that may or may not be on a new card, if that is what it waits for.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn torn_new_card(&self, exchange: &Action) -> Result<Option<Action>, DeskError> {
+        let open = open_actions(&self.journal.of_action(exchange.id)?).into_iter().next();
+        Ok(open.and_then(|open| match open.state {
+            OpenState::Unknown(step) if step.card != exchange.card => Some(*step),
+            OpenState::Unknown(_) | OpenState::HalfMoved(_) | OpenState::Paid => None,
+        }))
+    }
+
+    /// Records what the clearing house knows of a new card that was torn and has not come back: it has everything, and
+    /// the exchange is at its end, or it has nothing, and another new card may take it.
+    ///
+    /// # Errors
+    /// [`Refusal::NewCardUnknown`] while nobody can tell.
+    pub fn resolve_new_card(
+        &mut self,
+        exchange: &Action,
+        torn: &Action,
+        written: Option<bool>,
+        serving: Serving,
+    ) -> Result<Resumed, DeskError> {
+        let is_written = written.ok_or(Refusal::NewCardUnknown(exchange.id))?;
+        self.resolve(exchange, torn, is_written, None, serving)?;
+        let outcome = if is_written { ResumedOutcome::Found } else { ResumedOutcome::Undone };
+        Ok(Resumed { action: exchange.id, kind: exchange.kind, amount_minor: exchange.amount, outcome })
     }
 
     /// Empties the old card: its value and its passes are the journal's until a new card takes them.
@@ -129,7 +160,7 @@ impl<K: KeyStore> Desk<K> {
         let emptied = match open_action.map(|open| open.state) {
             Some(OpenState::HalfMoved(emptied)) => emptied,
             // Another new card may have taken it: that one has to be seen first.
-            Some(OpenState::Unknown(_)) => return Err(Refusal::StillUnknown(exchange.id).into()),
+            Some(OpenState::Unknown(_)) => return Err(Refusal::NewCardUnknown(exchange.id).into()),
             Some(OpenState::Paid) | None => return Err(Refusal::NotOpen(exchange.id).into()),
         };
         let issuer = emptied.issuer_read.map(|bytes| Issuer::decode(&bytes)).transpose().map_err(CardError::Content)?;

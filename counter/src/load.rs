@@ -71,22 +71,19 @@ impl<K: KeyStore> Desk<K> {
             |first: &Action| first.step == Step::Paid && matches!(first.kind, ActionKind::TopUp | ActionKind::Sale);
         let open = open.filter(|open| is_paid(&open.first)).ok_or(Refusal::NotOpen(action))?;
         let first = open.first;
-        let follow_up = |desk: &Self, step| -> Result<Action, DeskError> {
-            let next = desk.step(first.kind, step, first.card, first.amount, serving)?;
-            Ok(Action { names: Some(first.id), product: first.product, ..next })
-        };
         if let OpenState::Unknown(step) = &open.state {
-            let resolution = match written(step) {
-                None => return Err(Refusal::StillUnknown(first.id).into()),
-                Some(true) => Step::Confirmed { resolves: step.id },
-                Some(false) => Step::Voided { resolves: step.id },
-            };
-            self.journal.append(&follow_up(self, resolution)?)?;
-            if matches!(resolution, Step::Confirmed { .. }) {
+            let is_written = written(step).ok_or(Refusal::StillUnknown(first.id))?;
+            self.resolve(&first, step, is_written, None, serving)?;
+            if is_written {
                 return Err(Refusal::IsWritten(first.id).into());
             }
         }
-        self.journal.append(&follow_up(self, Step::Refunded)?)?;
+        let refunded = Action {
+            names: Some(first.id),
+            product: first.product,
+            ..self.step(first.kind, Step::Refunded, first.card, first.amount, serving)?
+        };
+        self.journal.append(&refunded)?;
         Ok(Report::GivenBack { action: first.id, amount_minor: first.amount })
     }
 }

@@ -118,6 +118,12 @@ pub enum Refusal {
          it has been seen elsewhere; until then the cash stays where it is"
     )]
     StillUnknown(TapId),
+    /// Whether a torn new card has what an exchange moves is not known.
+    #[error(
+        "whether the new card that was torn away has what exchange {0} moves is not known: lay that card down, or try \
+         again with `--finish {0}` when it has been seen elsewhere; until then no other card gets it"
+    )]
+    NewCardUnknown(TapId),
     /// The card has it.
     #[error("the clearing house knows that the card has what {0} loads: there is nothing to give back")]
     IsWritten(TapId),

@@ -27,7 +27,7 @@ use transit::action::ActionKind;
 use transit::card::ProductKind;
 use transit::config::{ConfigError, KeysClass};
 use transit::desk::Lost;
-use transit::id::{HolderReference, LineNumber};
+use transit::id::{HolderReference, LineNumber, TapId};
 use transit::money::Amount;
 use transit::time::Moment;
 
@@ -189,7 +189,7 @@ impl AtDesk {
         Ok(work(&mut self.desk, &mut card, &mut random)?)
     }
 
-    fn give_back(&mut self, action: transit::id::TapId, serving: Serving) -> Result<Report, Failed> {
+    fn give_back(&mut self, action: TapId, serving: Serving) -> Result<Report, Failed> {
         let unknown =
             open_actions(&self.desk.journal.of_action(action)?).into_iter().find_map(|open| match open.state {
                 OpenState::Unknown(step) => Some(step.id),
@@ -197,12 +197,16 @@ impl AtDesk {
             });
         let mut written = None;
         if let Some(step) = unknown {
-            // The clearing house must have the step before it can say anything of it.
-            let uplink = self.uplink()?;
-            uplink.sync(&mut self.desk.journal, serving.at)?;
-            written = uplink.is_written(&self.desk.journal, step, serving.at)?;
+            written = self.ask_of(step, serving.at)?;
         }
         Ok(self.desk.give_back(action, |_| written, serving)?)
+    }
+
+    /// What the clearing house knows of an unknown step, which it must have before it can say anything of it.
+    fn ask_of(&mut self, step: TapId, at: Moment) -> Result<Option<bool>, Failed> {
+        let uplink = self.uplink()?;
+        uplink.sync(&mut self.desk.journal, at)?;
+        Ok(uplink.is_written(&self.desk.journal, step, at)?)
     }
 
     fn transfer(&mut self, transfer: &Transfer, at: Moment, resumed: &mut Vec<Resumed>) -> Result<Report, Failed> {
@@ -235,7 +239,7 @@ impl AtDesk {
 
     fn exchange(
         &mut self,
-        finish: Option<transit::id::TapId>,
+        finish: Option<TapId>,
         serving: Serving,
         resumed: &mut Vec<Resumed>,
     ) -> Result<Report, Failed> {
@@ -259,6 +263,11 @@ impl AtDesk {
         };
         let mut new = self.card("thẻ mới", "the new card")?;
         self.desk.settle(&mut new.field, &new.uid, serving, &mut random, resumed)?;
+        // Another new card was torn and is not the one that lies here: its records may have come in elsewhere.
+        if let Some(torn) = self.desk.torn_new_card(&exchange)? {
+            let written = self.ask_of(torn.id, serving.at)?;
+            resumed.push(self.desk.resolve_new_card(&exchange, &torn, written, serving)?);
+        }
         if !self.desk.is_open(exchange.id)? {
             return Ok(Report::Resumed);
         }

@@ -100,21 +100,32 @@ impl<K: KeyStore> Desk<K> {
             Opening::Ev2(opened) => read_all(opened)?,
         };
         let is_written = evidence(step, &record, &older);
-        let outcome = match is_written {
-            Some(true) => Step::Confirmed { resolves: step.id },
-            Some(false) => Step::Voided { resolves: step.id },
-            None => return Ok(None),
-        };
+        if let Some(is_written) = is_written {
+            self.resolve(first, step, is_written, Some(record_bytes), serving)?;
+        }
+        Ok(is_written)
+    }
+
+    /// Records what became of an unknown step: its card has it, or has not, by `record_read` where the card itself said so.
+    pub(crate) fn resolve(
+        &mut self,
+        first: &Action,
+        step: &Action,
+        is_written: bool,
+        record_read: Option<[u8; RECORD_LEN]>,
+        serving: Serving,
+    ) -> Result<(), DeskError> {
+        let resolves = step.id;
+        let outcome = if is_written { Step::Confirmed { resolves } } else { Step::Voided { resolves } };
         let resolution = Action {
             names: Some(first.id),
-            record_read: Some(record_bytes),
+            record_read,
             other_card: step.other_card,
             product: first.product,
             grant: step.grant,
             ..self.step(first.kind, outcome, step.card, first.amount, serving)?
         };
-        self.journal.append(&resolution)?;
-        Ok(is_written)
+        Ok(self.journal.append(&resolution)?)
     }
 
     /// Writes what was paid and is not on the card, where the desk may.

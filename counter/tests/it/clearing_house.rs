@@ -9,6 +9,7 @@ use counter::desk::Serving;
 use counter::personalise::Person;
 use counter::refusal::{DeskError, Refusal};
 use counter::report::{Report, Synced};
+use counter::settle::ResumedOutcome;
 use counter::uplink::{Uplink, UplinkError};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -264,6 +265,72 @@ fn what_was_paid_for_a_card_that_is_gone_waits_until_its_records_prove_that_it_w
         assert_eq!(i64::from(card.purse()), on_cards);
         assert_eq!(balance(&mut books, "cards:float").abs(), on_cards);
         assert_eq!(balance(&mut books, "suspense:loads"), 0);
+    }
+}
+
+/// The new card is torn at its commit and the rider goes off with it: what the clearing house has by the card's own records
+/// decides whether the exchange is at its end, or goes on with another new card.
+#[test]
+fn an_exchange_whose_torn_new_card_is_gone_goes_on_by_the_word_of_the_clearing_house() {
+    let serving = Serving { staff: STAFF, at: NOW };
+    let exchanges = {
+        let (mut shop, mut old, mut new) = (Shop::new(), Pocket::new("adult"), Pocket::new("elderly"));
+        let (old_uid, new_uid) = (old.uid(), new.uid());
+        let emptied = old.present(None, |field| shop.desk.empty_old_card(field, &old_uid, serving, &mut fresh)).0;
+        let load =
+            |field: &mut _| shop.desk.load_new_card(field, &new_uid, emptied.as_ref().unwrap(), serving, &mut fresh);
+        new.present(None, load).1
+    };
+    for is_written in [false, true] {
+        let house = House::new();
+        let mut shop = Shop::without_allowance();
+        let mut elsewhere = Shop::of_device(DESK + 1, issuer_keys());
+        house.sync(&mut shop);
+        house.sync(&mut elsewhere);
+        let mut old = issue(&mut elsewhere, "blank-ev2", None);
+        top_up(&mut elsewhere, &mut old, 30_000, None).unwrap();
+        let mut torn = issue(&mut elsewhere, "blank-ev3", None);
+        house.sync(&mut elsewhere);
+
+        let (old_uid, torn_uid) = (old.uid(), torn.uid());
+        let emptied = old.present(None, |field| shop.desk.empty_old_card(field, &old_uid, serving, &mut fresh)).0;
+        let exchange = emptied.unwrap();
+        let fault = if is_written { Fault::LoseAfter(exchanges) } else { Fault::LoseBefore(exchanges) };
+        let load = |field: &mut _| shop.desk.load_new_card(field, &torn_uid, &exchange, serving, &mut fresh);
+        assert!(matches!(torn.present(Some(fault), load).0, Err(DeskError::Unknown { .. })));
+
+        let step = shop.desk.torn_new_card(&exchange).unwrap().unwrap();
+        let ask = |shop: &mut Shop| {
+            house.sync(shop);
+            house.uplink().is_written(&shop.desk.journal, step.id, NOW).unwrap()
+        };
+        assert_eq!(ask(&mut shop), None, "nobody has seen the card since");
+        let refused = shop.desk.resolve_new_card(&exchange, &step, None, serving).unwrap_err();
+        assert!(
+            matches!(refused, DeskError::Refused(Refusal::NewCardUnknown(name)) if name == exchange.id),
+            "{refused}"
+        );
+
+        top_up(&mut elsewhere, &mut torn, 5_000, None).unwrap();
+        house.sync(&mut elsewhere);
+        let written = ask(&mut shop);
+        assert_eq!(written, Some(is_written));
+        let resolved = shop.desk.resolve_new_card(&exchange, &step, written, serving).unwrap();
+        let outcome = if is_written { ResumedOutcome::Found } else { ResumedOutcome::Undone };
+        assert_eq!((resolved.action, resolved.outcome), (exchange.id, outcome));
+        assert_eq!(shop.desk.torn_new_card(&exchange).unwrap(), None);
+        assert_eq!(shop.desk.is_open(exchange.id).unwrap(), !is_written);
+
+        let mut another = issue(&mut elsewhere, "blank-ev1", None);
+        house.sync(&mut elsewhere);
+        let uid = another.uid();
+        let load = |field: &mut _| shop.desk.load_new_card(field, &uid, &exchange, serving, &mut fresh);
+        let loaded = another.present(None, load).0;
+        assert_eq!(loaded.is_ok(), !is_written, "everything is on one card: {loaded:?}");
+        assert_eq!(house.sync(&mut shop).kept_aside, []);
+        assert_eq!(old.purse() + torn.purse() + another.purse(), 35_000);
+        let mut books = house.close();
+        assert_eq!(balance(&mut books, "cards:float").abs(), 35_000);
     }
 }
 
