@@ -15,7 +15,7 @@ use transit::time::{Moment, ServiceDay};
 
 use crate::desk::{Desk, Serving, Writing};
 use crate::open_action::{OpenAction, OpenState, open_actions};
-use crate::refusal::{DeskError, Refusal};
+use crate::refusal::{DeskError, Refusal, held};
 use crate::report::{Moved, Report};
 use crate::session::{Also, CardError, Opened, Opening, Random, Session, open};
 use crate::settle::{Resumed, ResumedOutcome};
@@ -128,9 +128,8 @@ impl<K: KeyStore> Desk<K> {
     ) -> Result<Action, DeskError> {
         let card = self.keys.token(uid)?;
         self.refuse_blocked(card)?;
-        let balance = opened.record.balance_after;
-        let amount = Amount::from_minor(balance.minor()).ok_or(Refusal::EmptyPurse)?;
-        let (_, issuer) = opened.issuer.ok_or(Refusal::EmptyPurse)?;
+        let amount = held(opened.record.balance_after)?;
+        let issuer = opened.issuer_file()?;
         self.check_may_load(amount, Amount::ZERO, serving.at)?;
         let step = self.step(ActionKind::Exchange, Step::Unknown, card, amount, serving)?;
         let emptied = Issuer { products: [Product::NONE; PRODUCTS], ..issuer };
@@ -247,7 +246,7 @@ impl<K: KeyStore> Desk<K> {
     ) -> Result<Report, DeskError> {
         let card = self.keys.token(uid)?;
         self.refuse_blocked(card)?;
-        let (_, own) = opened.issuer.ok_or(Refusal::NoRoomForPasses)?;
+        let own = opened.issuer_file()?;
         let issuer = match load.issuer {
             Some(old) => taken_over(&own, old, self.today(serving.at)).ok_or(Refusal::NoRoomForPasses)?,
             None => own,

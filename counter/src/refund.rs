@@ -7,7 +7,7 @@ use transit::card::{DeskWrite, record_of_refund};
 use transit::money::{Amount, Balance};
 
 use crate::desk::{Desk, Serving, Writing};
-use crate::refusal::{DeskError, Refusal};
+use crate::refusal::{DeskError, Refusal, held};
 use crate::report::{Loaded, Report};
 use crate::session::{Also, Opened, Opening, Random, Session, open};
 
@@ -42,8 +42,8 @@ impl<K: KeyStore> Desk<K> {
         let card = self.keys.token(uid)?;
         self.refuse_blocked(card)?;
         let balance = opened.record.balance_after;
-        let amount = amount.or_else(|| Amount::from_minor(balance.minor()));
-        let amount = amount.filter(|amount| *amount > Amount::ZERO).ok_or(Refusal::EmptyPurse)?;
+        let held = held(balance)?;
+        let amount = Some(amount.unwrap_or(held)).filter(|amount| *amount > Amount::ZERO).ok_or(Refusal::EmptyPurse)?;
         let step = self.step(ActionKind::Refund, Step::Unknown, card, amount, serving)?;
         let write = DeskWrite { action: step.id, at: serving.at, amount };
         let record = record_of_refund(&opened.record, write).map_err(Refusal::from)?;

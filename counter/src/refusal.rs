@@ -5,7 +5,7 @@ use key_store::KeyStoreError;
 use transit::card::DeskRecordError;
 use transit::desk::Allowance;
 use transit::id::TapId;
-use transit::money::Balance;
+use transit::money::{Amount, Balance};
 use transit::pass::PassRefusal;
 use transit::time::Moment;
 
@@ -106,6 +106,15 @@ pub enum Refusal {
     /// A profile needs its last day.
     #[error("a profile other than `ordinary` needs --profile-until, a day that is not over")]
     ProfileWithoutEnd,
+    /// The card is in debt.
+    #[error(
+        "the card owes {} minor units: load at least as much onto it with `counter top-up` first",
+        .owed_minor.minor()
+    )]
+    Owes {
+        /// How much it owes.
+        owed_minor: Amount,
+    },
     /// There is nothing to pay out.
     #[error("the purse is empty: there is nothing to pay out")]
     EmptyPurse,
@@ -154,6 +163,15 @@ pub enum Refusal {
     /// The grant is for another card.
     #[error("the grant is for another card than this one")]
     OtherCard,
+}
+
+/// What a purse holds, where it does not owe.
+///
+/// # Errors
+/// [`Refusal::Owes`].
+pub(crate) fn held(balance: Balance) -> Result<Amount, Refusal> {
+    let owed = || Amount::from_minor(balance.minor().saturating_neg()).unwrap_or(Amount::ZERO);
+    Amount::from_minor(balance.minor()).ok_or_else(|| Refusal::Owes { owed_minor: owed() })
 }
 
 impl From<KeyStoreError> for DeskError {

@@ -55,7 +55,7 @@ impl<K: KeyStore> Desk<K> {
     ) -> Result<Report, DeskError> {
         let card = self.keys.token(uid)?;
         self.refuse_blocked(card)?;
-        let issuer = opened.issuer.map(|(_, issuer)| issuer).ok_or(Refusal::NoSuchPass)?;
+        let issuer = opened.issuer_file()?;
         let sale = self.sale_wanted(&issuer, wanted, serving.at)?;
         let paid = Action {
             product: Some(sale.product),

@@ -393,6 +393,15 @@ impl<T: Transport, S: Session> Opened<T, S> {
         Ok(Self { card, uid: *uid, validate_version, load_version, record_bytes, record, issuer })
     }
 
+    /// The issuer file of a card that was opened with [`Also::Issuer`].
+    ///
+    /// # Errors
+    /// [`CardError::Content`]: it was not read.
+    pub fn issuer_file(&self) -> Result<Issuer, CardError> {
+        let not_read = CardError::Content(LayoutError::Length { expected: ISSUER_LEN, found: 0 });
+        self.issuer.map(|(_, issuer)| issuer).ok_or(not_read)
+    }
+
     /// The records below the newest one, newest first: all that the card keeps. The Transaction MAC of a transaction
     /// in the same session would cover them, so nothing is written after this.
     ///

@@ -124,6 +124,43 @@ fn the_old_card_cannot_be_the_new_one_and_several_waiting_exchanges_are_named() 
     assert!(matches!(same.0, Err(DeskError::Refused(Refusal::SameCard))));
 }
 
+#[test]
+fn a_card_that_owes_is_neither_exchanged_nor_paid_out_and_how_much_it_owes_is_said() {
+    for is_exchange in [true, false] {
+        let (mut shop, mut old) = (Shop::new(), Pocket::owing(4_000));
+        let uid = old.uid();
+        let refused = |answer: Result<(), DeskError>| match answer.unwrap_err() {
+            DeskError::Refused(refusal) => refusal,
+            other => panic!("{other}"),
+        };
+        let mut work = |shop: &mut Shop, amount| {
+            let (answer, _) = old.present(None, |field| match is_exchange {
+                true => shop.desk.empty_old_card(field, &uid, AT, &mut fresh).map(drop),
+                false => shop.desk.refund(field, &uid, amount, AT, &mut fresh).map(drop),
+            });
+            answer
+        };
+        for amount in [None, Some(Amount::from(1_000))] {
+            let refusal = refused(work(&mut shop, amount));
+            assert_eq!(refusal, Refusal::Owes { owed_minor: Amount::from(4_000) });
+            assert!(refusal.to_string().contains("owes 4000 minor units"), "{refusal}");
+            assert!(refusal.to_string().contains("`counter top-up`"), "{refusal}");
+        }
+        assert!(shop.steps().is_empty(), "nothing was written");
+        // The remedy helps.
+        old.present(None, |field| shop.desk.top_up(field, &uid, Amount::from(10_000), AT, &mut fresh)).0.unwrap();
+        let mut work = |amount| {
+            old.present(None, |field| match is_exchange {
+                true => shop.desk.empty_old_card(field, &uid, AT, &mut fresh).map(|step| step.amount),
+                false => shop.desk.refund(field, &uid, amount, AT, &mut fresh).map(|_| Amount::from(6_000)),
+            })
+            .0
+        };
+        assert_eq!(work(None).unwrap(), Amount::from(6_000));
+        assert_eq!(old.purse(), 0);
+    }
+}
+
 /// A rider whose exchange waits may have gone: the next one's old card is no new card for it.
 #[test]
 fn the_next_rider_s_old_card_does_not_take_what_another_waits_for() {

@@ -54,9 +54,24 @@ pub(crate) struct Pocket {
 
 impl Pocket {
     pub(crate) fn new(name: &str) -> Self {
+        Self::of_file(&fixtures().join(format!("cards/{name}.toml")))
+    }
+
+    /// The card `empty` with a purse that may go below nothing, and has.
+    pub(crate) fn owing(minor: u32) -> Self {
+        let (cards, folder) = (fixtures().join("cards"), memory_folder());
+        fs::copy(cards.join("layout-1.toml"), folder.path().join("layout-1.toml")).unwrap();
+        let text = fs::read_to_string(cards.join("empty.toml")).unwrap();
+        let text = text.replace("3000", &format!("-{minor}")).replace("lower_limit = 0", "lower_limit = -100000");
+        let path = folder.path().join("owing.toml");
+        fs::write(&path, text).unwrap();
+        Self::of_file(&path)
+    }
+
+    fn of_file(path: &Path) -> Self {
         let keys = TestKeys::load(&fixtures().join("keys/test-card-keys.toml")).unwrap();
         let moment = virtual_card::Moment { now: NOW.0, today: TODAY.0 };
-        let fixture = Fixture::load(&fixtures().join(format!("cards/{name}.toml")), &keys, moment).unwrap();
+        let fixture = Fixture::load(path, &keys, moment).unwrap();
         let card = fixture.card(counting_random());
         Self { fixture, card: Some(card) }
     }
