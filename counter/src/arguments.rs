@@ -16,7 +16,7 @@ use crate::words::Language;
 ///
 /// What it has done goes to standard output, for people, or with --json as one JSON object.
 ///
-/// A card that was torn away is finished or undone by the next command that sees it.
+/// A card that was torn away is finished or undone by the next command that settles what is open with it.
 #[derive(Debug, Parser)]
 #[command(name = "counter", version, after_help = EXIT_CODES)]
 pub struct Arguments {
@@ -41,7 +41,7 @@ pub struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused; nothing has changed, and the message says what to do
+  1  refused; the message says what to do; what was open with the card and settled first stays settled
   2  the command line, the configuration, the keys or the journal are wrong
   3  no usable card, or no reader
   4  the card left at the wrong moment: lay the same card down again
@@ -58,23 +58,34 @@ pub enum Command {
     /// what is weak. A card that was torn away half-way is finished when it is laid down again.
     Issue(Issue),
     /// Take cash and load it onto a card; or give back what was paid and not loaded.
+    ///
+    /// What is open with the card is settled first; where that was a top-up, no more cash is taken.
     #[command(name = "top-up")]
     TopUp(TopUp),
     /// Take cash and put a monthly pass onto a card.
+    ///
+    /// What is open with the card is settled first; where that was a sale, no more cash is taken.
     Sell(Sell),
     /// Show what a card holds: balance, passes, last taps, and whether it would be let in.
+    ///
+    /// What is open with the card is settled first, which may write on it: what was paid and is not on the card is loaded
+    /// now. A card without open actions is only read.
     Inspect,
     /// Read every setting of a card back and name what is weak.
     Lint,
     /// Take value off a card and give it out in cash.
+    ///
+    /// What is open with the card is settled first; where that was a refund, its cash is owed and nothing more is taken.
     Refund(Refund),
     /// Block a card: no validator lets it in once the deny list has reached it.
     Block(Block),
     /// Put the value of a lost, registered card onto a new one.
+    ///
+    /// What is open with the card is settled first.
     Transfer(Transfer),
     /// Move value and passes from an old card in one hand to a new one in the other.
     ///
-    /// The old card is laid down first and emptied, then the new one. An exchange that was interrupted in between goes on
+    /// The old card is laid down first and emptied, then the new one; what is open with the card is settled first. An exchange that was interrupted in between goes on
     /// when its old card is laid down again, or by its name with --finish. Where a new card was torn away and does not
     /// come back, the clearing house is asked whether it has everything; if it has nothing, another new card takes it.
     Exchange(Exchange),

@@ -1,4 +1,5 @@
-//! Inspect: what a card holds, and whether it would be let in. Nothing is written.
+//! Inspect: what a card holds, and whether it would be let in. Nothing is written here; the program settles the card's
+//! open actions before it.
 
 use card_crypto::Transport;
 use key_store::KeyStore;

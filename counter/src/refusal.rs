@@ -16,7 +16,7 @@ use crate::session::CardError;
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
-    /// The desk does not do it; nothing has changed.
+    /// The desk does not do it; nothing of it was begun.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The card cannot be used; it is unchanged.

@@ -74,6 +74,25 @@ fn commands_are_read_and_impossible_ones_refused() {
     }
 }
 
+/// Which commands settle open actions of a card first is told where each is explained, and so is what a refusal leaves.
+#[test]
+fn the_help_and_the_manual_say_what_is_settled_first() {
+    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/counter.md")).unwrap();
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for command in Arguments::command().get_subcommands() {
+        let settles = matches!(command.get_name(), "top-up" | "sell" | "inspect" | "refund" | "transfer" | "exchange");
+        let help = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+        assert_eq!(one_line(help).contains("open with the card is settled first"), settles, "{}", command.get_name());
+    }
+    let heading = manual.split("### inspect").nth(1).and_then(|rest| rest.split("###").next()).unwrap();
+    assert!(one_line(heading.to_owned()).contains("settled first"), "{heading}");
+    let exit_codes = Arguments::command().get_after_help().unwrap().to_string();
+    for text in [one_line(exit_codes), one_line(manual)] {
+        assert!(!text.contains("nothing has changed"), "something may have been settled: {text}");
+        assert!(text.contains("settled first stays settled"), "{text}");
+    }
+}
+
 /// Every command of docs/counter.md is one that the program takes.
 #[test]
 fn the_manual_shows_every_command_as_it_is() {
