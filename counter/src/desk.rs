@@ -95,7 +95,7 @@ impl<K: KeyStore> Desk<K> {
         let was_blocked = |step: &Action| step.kind == ActionKind::Block && step.card == card;
         Ok(self.rules.deny_list.contains(card)
             || self.journal.of_card(card)?.iter().any(was_blocked)
-            || self.journal.grants(&self.rules.clearing_house_public_key)?.iter().any(|grant| grant.lost == card))
+            || self.journal.grants(&self.rules.clearing_house_public_key)?.iter().any(|(_, grant)| grant.lost == card))
     }
 
     pub(crate) fn refuse_blocked(&self, card: CardToken) -> Result<(), DeskError> {

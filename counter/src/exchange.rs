@@ -8,8 +8,8 @@ use transit::action::{Action, ActionKind, Step};
 use transit::card::{
     DeskWrite, Issuer, PRODUCTS, Product, ProductKind, Profile, record_of_surrender, record_of_transfer,
 };
-use transit::desk::Grant;
-use transit::id::TapId;
+use transit::desk::{Grant, Lost};
+use transit::id::{CardToken, TapId};
 use transit::money::Amount;
 use transit::time::{Moment, ServiceDay};
 
@@ -24,7 +24,7 @@ use crate::settle::{Resumed, ResumedOutcome};
 struct Load<'a> {
     kind: ActionKind,
     names: Option<TapId>,
-    old: transit::id::CardToken,
+    old: CardToken,
     grant: Option<u32>,
     amount: Amount,
     issuer: Option<&'a Issuer>,
@@ -203,6 +203,20 @@ impl<K: KeyStore> Desk<K> {
             issuer: grant.issuer.as_ref(),
         };
         self.load_moved(transport, &uid, &load, serving, random)
+    }
+
+    /// The unused grant that this desk received for a lost card, named as it was then or by its token, and the new `card`.
+    ///
+    /// # Errors
+    /// [`DeskError::Journal`].
+    pub fn kept_grant(&self, lost: Lost, card: CardToken) -> Result<Option<Grant>, DeskError> {
+        for (named, grant) in self.journal.grants(&self.rules.clearing_house_public_key)? {
+            let is_of_lost = named == Some(lost) || lost == Lost::Card(grant.lost);
+            if grant.card == card && is_of_lost && !self.is_used(&grant)? {
+                return Ok(Some(grant));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a card has taken what a grant allows, or may have.

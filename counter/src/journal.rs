@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use transit::action::{Action, SealedAction, Step};
-use transit::desk::{Allowance, DeskAnswer, Grant, Reply};
+use transit::desk::{Allowance, Ask, DeskAnswer, DeskRequest, Grant, Lost, Reply};
 use transit::id::{CardToken, DeviceId, Epoch, TapId};
 use transit::money::Amount;
 use transit::sync::Verdict;
@@ -377,7 +377,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn allowance(&self, public_key: &[u8; 32]) -> Result<Option<Allowance>, JournalError> {
-        let ours = |reply| match reply {
+        let ours = |(_, reply)| match reply {
             Reply::Allowance(allowance) => Some(allowance),
             Reply::CardState(_) | Reply::Step(_) | Reply::Transfer(_) | Reply::Refused { .. } => None,
         };
@@ -389,13 +389,18 @@ impl Journal {
             .max_by_key(|allowance| allowance.number))
     }
 
-    /// The grants of this desk that the clearing house signed.
+    /// The grants of this desk that the clearing house signed, each with how the lost card was named when it was asked
+    /// for.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn grants(&self, public_key: &[u8; 32]) -> Result<Vec<Grant>, JournalError> {
-        let ours = |reply| match reply {
-            Reply::Transfer(grant) if grant.desk == self.device => Some(grant),
+    pub fn grants(&self, public_key: &[u8; 32]) -> Result<Vec<(Option<Lost>, Grant)>, JournalError> {
+        let lost = |request: &str| match serde_json::from_str::<DeskRequest>(request).ok()?.ask {
+            Ask::Transfer { lost, .. } => Some(lost),
+            Ask::Allowance | Ask::CardState { .. } | Ask::Step { .. } => None,
+        };
+        let ours = |(request, reply): (String, Reply)| match reply {
+            Reply::Transfer(grant) if grant.desk == self.device => Some((lost(&request), grant)),
             Reply::Transfer(_) | Reply::Allowance(_) | Reply::CardState(_) | Reply::Step(_) | Reply::Refused { .. } => {
                 None
             }
@@ -403,8 +408,9 @@ impl Journal {
         Ok(self.answers(AnswerKind::Grant, public_key)?.into_iter().filter_map(ours).collect())
     }
 
-    /// The replies that are kept, each checked against its signature; one that does not hold is as if it were not there.
-    fn answers(&self, kind: AnswerKind, public_key: &[u8; 32]) -> Result<Vec<Reply>, JournalError> {
+    /// The replies that are kept and their requests, each checked against its signature; one that does not hold is as if
+    /// it were not there.
+    fn answers(&self, kind: AnswerKind, public_key: &[u8; 32]) -> Result<Vec<(String, Reply)>, JournalError> {
         let kept: Vec<KeptAnswer> = self.read(|connection| {
             let mut statement =
                 connection.prepare("SELECT request, text, signature FROM answer WHERE kind = ?1 ORDER BY number")?;
@@ -413,10 +419,11 @@ impl Journal {
             };
             statement.query_map([kind.name()], kept)?.collect()
         })?;
-        let open = |kept: &KeptAnswer| {
-            DeskAnswer::open(&kept.text, &kept.signature, public_key, &kept.request).ok().map(|answer| answer.reply)
+        let open = |kept: KeptAnswer| {
+            let answer = DeskAnswer::open(&kept.text, &kept.signature, public_key, &kept.request).ok()?;
+            Some((kept.request, answer.reply))
         };
-        Ok(kept.iter().filter_map(open).collect())
+        Ok(kept.into_iter().filter_map(open).collect())
     }
 
     /// Checks the whole chain: sequence, hashes, signatures.

@@ -219,14 +219,7 @@ impl AtDesk {
         let mut card = self.card("thẻ mới", "the new card")?;
         self.desk.settle(&mut card.field, &card.uid, serving, &mut random, resumed)?;
         let (_, token) = self.desk.token(&card.uid)?;
-        let mut grant = None;
-        for kept in self.desk.journal.grants(&self.config.clearing_house_public_key)? {
-            let is_for_it = kept.card == token && Lost::Card(kept.lost) == lost;
-            if is_for_it && !self.desk.is_used(&kept)? {
-                grant = Some(kept);
-            }
-        }
-        let grant = match grant {
+        let grant = match self.desk.kept_grant(lost, token)? {
             Some(grant) => grant,
             None => {
                 let uplink = self.uplink()?;

@@ -203,7 +203,8 @@ fn a_lost_registered_card_is_blocked_and_its_value_is_on_a_new_one_once() {
     let grant = house.uplink().grant(&mut shop.desk.journal, holder, new_token, NOW).unwrap();
     assert_eq!((grant.lost, grant.amount_minor.minor()), (lost_token, 90_000));
     let kept = shop.desk.journal.grants(&signing().public_key()).unwrap();
-    assert_eq!(kept, [grant], "a grant is good without a network too");
+    assert_eq!(kept, [(Some(holder), grant)], "a grant is good without a network too");
+    assert_eq!(shop.desk.kept_grant(holder, new_token).unwrap(), Some(grant));
     let transfer = |shop: &mut Shop, new: &mut Pocket| {
         let work = shop.serve(new, NOW, None, |desk, field, uid, serving, random| {
             desk.transfer(field, uid, &grant, serving, random)
@@ -214,6 +215,7 @@ fn a_lost_registered_card_is_blocked_and_its_value_is_on_a_new_one_once() {
     assert!(matches!(report, Some(Report::Moved(moved)) if moved.balance_minor.minor() == 90_000));
     assert_eq!(new.purse(), 90_000);
     assert!(transfer(&mut shop, &mut new).is_err(), "once");
+    assert_eq!(shop.desk.kept_grant(holder, new_token).unwrap(), None, "used");
 
     let synced = house.sync(&mut shop);
     assert_eq!(synced.kept_aside, []);

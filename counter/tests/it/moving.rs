@@ -2,19 +2,20 @@
 
 use counter::desk::{Desk, Serving};
 use counter::exchange::taken_over;
+use counter::journal::AnswerKind;
 use counter::open_action::{OpenState, open_actions};
 use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
 use counter::settle::ResumedOutcome;
 use key_store::Keys;
 use transit::card::{Issuer, PRODUCTS, Product, ProductKind, Profile, Record};
-use transit::desk::Grant;
-use transit::id::{DeviceId, LineNumber};
+use transit::desk::{Ask, Grant, Lost, Reply};
+use transit::id::{DeviceId, HolderReference, LineNumber};
 use transit::money::Amount;
 use transit::time::ServiceDay;
 use virtual_card::Fault;
 
-use crate::world::{AID, DESK, NOW, Pocket, STAFF, Shop, TODAY, fresh};
+use crate::world::{AID, DESK, NOW, Pocket, STAFF, Shop, TODAY, fresh, signed};
 
 const AT: Serving = Serving { staff: STAFF, at: NOW };
 
@@ -226,6 +227,29 @@ fn a_grant_is_used_once_wherever_the_new_card_is_torn() {
     }
     println!("transfer: {tears} tears");
     println!("transfer_exchanges {exchanges}");
+}
+
+/// A desk that received a grant and lost its network before the card was laid down.
+#[test]
+fn a_kept_grant_is_found_by_the_holder_and_by_the_lost_card_for_its_new_card_alone() {
+    let (mut shop, mut new) = (Shop::without_allowance(), Pocket::new("adult"));
+    let grant = grant_for(&new, &mut shop);
+    let holder = |number: u64| Lost::Holder(HolderReference(number.try_into().unwrap()));
+    let kept = signed(Ask::Transfer { lost: holder(4711), card: grant.card }, Reply::Transfer(grant));
+    shop.desk.journal.keep(AnswerKind::Grant, grant.number, &kept).unwrap();
+    for (lost, card, expected) in [
+        (holder(4711), grant.card, Some(grant)),
+        (Lost::Card(grant.lost), grant.card, Some(grant)),
+        (holder(4712), grant.card, None),
+        (Lost::Card(grant.card), grant.card, None),
+        (holder(4711), grant.lost, None),
+    ] {
+        assert_eq!(shop.desk.kept_grant(lost, card).unwrap(), expected, "{lost:?}");
+    }
+    transfer(&mut shop, &mut new, &grant, None).0.unwrap();
+    for lost in [holder(4711), Lost::Card(grant.lost)] {
+        assert_eq!(shop.desk.kept_grant(lost, grant.card).unwrap(), None, "used: {lost:?}");
+    }
 }
 
 #[test]
