@@ -174,50 +174,53 @@ pub(crate) const KEYS_OF_APPLICATION: [(KeyRole, KeyNumber); 4] = [
     (KeyRole::Load, crate::session::LOAD),
 ];
 
-/// The rules of the card's own key: nobody makes, deletes or lists applications without it.
+/// The rules of the card's own key: as an issue leaves them, nobody makes, deletes or lists applications without it, and it
+/// alone changes keys and settings.
 pub fn check_card_settings(table: &KeyTable) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut weak = |is_weak: bool, found: &str| {
-        if is_weak {
-            findings.push(finding(Rule::KeySettings, "card", found));
-        }
-    };
-    weak(table.settings.free_listing, "tells its applications to everybody");
-    weak(table.settings.free_create_delete, "lets everybody make applications");
-    weak(!table.settings.master_key_changeable, "its master key can never be changed");
-    weak(table.kind != KeyKind::Aes, "its master key is not AES");
+    let mut findings = check_key_settings("card", "applications", table.settings, KeySettings::CLOSED);
+    if table.kind != KeyKind::Aes {
+        findings.push(finding(Rule::KeySettings, "card", "its master key is not AES"));
+    }
     findings
 }
 
 /// The keys and rules of our application.
 pub fn check_key_table(table: &KeyTable) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let wanted = KeySettings::from_byte(APPLICATION.key_settings);
-    if table.settings != wanted {
-        let found = table.settings;
-        let mut differences = Vec::new();
-        let mut differs = |is_so: bool, text: &'static str| {
-            if is_so {
-                differences.push(text);
-            }
-        };
-        differs(found.free_listing && !wanted.free_listing, "tells its files to everybody");
-        differs(found.free_create_delete && !wanted.free_create_delete, "lets everybody make and delete files");
-        differs(found.settings_changeable && !wanted.settings_changeable, "its key settings can be changed");
-        differs(!found.settings_changeable && wanted.settings_changeable, "its key settings are frozen");
-        differs(!found.master_key_changeable && wanted.master_key_changeable, "its master key can never be changed");
-        differs(found.master_key_changeable && !wanted.master_key_changeable, "its master key can be changed");
-        differs(found.change_key == ChangeKeyRight::Frozen, "its keys can never be changed");
-        differs(found.change_key == ChangeKeyRight::Same, "every key can change itself");
-        differs(
-            matches!(found.change_key, ChangeKeyRight::Key(key) if key != KeyNumber::MASTER),
-            "another key than the master changes keys",
-        );
-        findings.push(finding(Rule::KeySettings, "application", differences.join(", ")));
-    }
+    let mut findings = check_key_settings("application", "files", table.settings, wanted);
     if table.kind != KeyKind::Aes || usize::from(table.number_of_keys) != APPLICATION.keys.len() {
         let found = format!("has {} keys of kind {:?}", table.number_of_keys, table.kind);
         findings.push(finding(Rule::KeysOfLayout, "application", found));
+    }
+    findings
+}
+
+/// Every setting that differs, of the card or of an application, which hold `contents`.
+fn check_key_settings(place: &str, contents: &str, found: KeySettings, wanted: KeySettings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |found: String| findings.push(finding(Rule::KeySettings, place, found));
+    if found.free_listing != wanted.free_listing {
+        let whom = if found.free_listing { "everybody" } else { "nobody without the master key" };
+        find(format!("tells its {contents} to {whom}"));
+    }
+    if found.free_create_delete != wanted.free_create_delete {
+        let whom = if found.free_create_delete { "everybody" } else { "nobody without the master key" };
+        find(format!("lets {whom} make and delete {contents}"));
+    }
+    if found.settings_changeable != wanted.settings_changeable {
+        let how = if found.settings_changeable { "can be changed" } else { "are frozen" };
+        find(format!("its key settings {how}"));
+    }
+    if found.master_key_changeable != wanted.master_key_changeable {
+        let how = if found.master_key_changeable { "can be changed" } else { "can never be changed" };
+        find(format!("its master key {how}"));
+    }
+    if found.change_key != wanted.change_key {
+        find(match found.change_key {
+            ChangeKeyRight::Key(number) => format!("key {} changes its keys", number.get()),
+            ChangeKeyRight::Same => "every key can change itself".to_owned(),
+            ChangeKeyRight::Frozen => "its keys can never be changed".to_owned(),
+        });
     }
     findings
 }

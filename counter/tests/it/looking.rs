@@ -160,30 +160,71 @@ fn value(files: &mut [(FileNumber, FileSettings)], change: impl Fn(&mut i32, &mu
 }
 
 #[test]
-fn every_weak_key_setting_is_found_and_named() {
-    let right = KeySettings::from_byte(APPLICATION.key_settings);
-    let table = |settings| KeyTable { settings, number_of_keys: 4, kind: KeyKind::Aes, other: vec![] };
-    assert_eq!(check_key_table(&table(right)), []);
-    let weak = [
-        KeySettings { free_listing: true, ..right },
-        KeySettings { free_create_delete: true, ..right },
-        KeySettings { settings_changeable: !right.settings_changeable, ..right },
-        KeySettings { master_key_changeable: !right.master_key_changeable, ..right },
-        KeySettings { change_key: ChangeKeyRight::Same, ..right },
-        KeySettings { change_key: ChangeKeyRight::Frozen, ..right },
-        KeySettings { change_key: ChangeKeyRight::Key(KeyNumber::new(2).unwrap()), ..right },
+fn every_weak_key_setting_of_card_and_application_is_found_and_named() {
+    type Check = fn(&KeyTable) -> Vec<counter::lint::Finding>;
+    let key = |number| ChangeKeyRight::Key(KeyNumber::new(number).unwrap());
+    let levels: [(&str, &str, KeySettings, Check); 2] = [
+        ("card", "applications", KeySettings::CLOSED, check_card_settings),
+        ("application", "files", KeySettings::from_byte(APPLICATION.key_settings), check_key_table),
     ];
-    for settings in weak {
-        let findings = check_key_table(&table(settings));
-        assert_eq!(findings.len(), 1, "{settings:?}");
-        assert!(findings[0].rule == Rule::KeySettings && !findings[0].found.is_empty(), "{settings:?}");
+    for (place, contents, right, check) in levels {
+        let table = |settings| KeyTable { settings, number_of_keys: 4, kind: KeyKind::Aes, other: vec![] };
+        assert_eq!(check(&table(right)), [], "{place}");
+        let weak = [
+            (KeySettings { free_listing: true, ..right }, format!("tells its {contents} to everybody")),
+            (KeySettings { free_create_delete: true, ..right }, format!("lets everybody make and delete {contents}")),
+            (KeySettings { settings_changeable: false, ..right }, "its key settings are frozen".to_owned()),
+            (KeySettings { settings_changeable: true, ..right }, "its key settings can be changed".to_owned()),
+            (KeySettings { master_key_changeable: false, ..right }, "its master key can never be changed".to_owned()),
+            (KeySettings { change_key: ChangeKeyRight::Same, ..right }, "every key can change itself".to_owned()),
+            (KeySettings { change_key: ChangeKeyRight::Frozen, ..right }, "its keys can never be changed".to_owned()),
+            (KeySettings { change_key: key(2), ..right }, "key 2 changes its keys".to_owned()),
+        ];
+        for (settings, found) in weak.into_iter().filter(|(settings, _)| *settings != right) {
+            let findings = check(&table(settings));
+            assert_eq!(findings.len(), 1, "{place}: {found}");
+            assert_eq!((findings[0].rule, &findings[0].found), (Rule::KeySettings, &found), "{place}");
+            assert_eq!(findings[0].place, place);
+        }
+        let open = KeySettings { free_listing: true, free_create_delete: true, change_key: key(1), ..right };
+        assert_eq!(check(&table(open)).len(), 3, "{place}: each is named");
+        let not_aes = KeyTable { kind: KeyKind::TripleDes, ..table(right) };
+        assert_eq!(check(&not_aes).len(), 1, "{place}");
     }
-    let few = KeyTable { number_of_keys: 3, ..table(right) };
+    let right = KeySettings::from_byte(APPLICATION.key_settings);
+    let few = KeyTable { settings: right, number_of_keys: 3, kind: KeyKind::Aes, other: vec![] };
     assert_eq!(check_key_table(&few)[0].rule, Rule::KeysOfLayout);
+}
 
-    let card = |settings| check_card_settings(&table(settings)).len();
-    assert_eq!(card(KeySettings::CLOSED), 0);
-    assert_eq!(card(KeySettings { free_listing: true, free_create_delete: true, ..KeySettings::CLOSED }), 2);
+/// The settings of a card itself, changed after its issue by somebody with its master key.
+#[test]
+fn a_card_whose_own_settings_were_changed_is_named_by_the_linter() {
+    use card_crypto::{Aid, Card, FrameSize};
+    let closed = KeySettings::CLOSED;
+    for (settings, found) in [
+        (KeySettings { settings_changeable: false, ..closed }, "its key settings are frozen"),
+        (KeySettings { free_create_delete: true, ..closed }, "lets everybody make and delete applications"),
+        (KeySettings { free_listing: true, ..closed }, "tells its applications to everybody"),
+        (KeySettings { master_key_changeable: false, ..closed }, "its master key can never be changed"),
+    ] {
+        let (mut shop, mut pocket) = (Shop::new(), Pocket::new("blank-ev2"));
+        let (uid, serving) = (pocket.uid(), Serving { staff: STAFF, at: NOW });
+        let person = Person { profile: Profile::Ordinary, profile_valid_until: None, holder: None };
+        pocket.present(None, |field| shop.desk.issue(field, &uid, person, serving, &mut fresh)).0.unwrap();
+        let keys = crate::world::issuer_keys();
+        let role = key_store::KeyRole::CardMaster;
+        let master = keys.card_key(role, keys.versions(role)[0], &uid).unwrap();
+        let changed = pocket.present(None, |field| {
+            let mut card = Card::new(field, FrameSize::Bytes128);
+            card.select_application(Aid::PICC)?;
+            let mut card = card.authenticate_ev2_first(KeyNumber::MASTER, &master, [7; 16])?;
+            card.change_key_settings(settings)
+        });
+        changed.0.unwrap();
+        let findings = pocket.present(None, |field| lint(field, &uid, &mut shop.desk.keys, &mut fresh)).0.unwrap();
+        let found_there: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.found.as_str())).collect();
+        assert_eq!(found_there, [(Rule::KeySettings, found)]);
+    }
 }
 
 #[test]
