@@ -332,12 +332,14 @@ pub(crate) const fn communication_mode(mode: Mode) -> CommunicationMode {
 }
 
 /// The layout's rights in words of the card.
-pub(crate) fn access_rights(rights: Rights) -> AccessRights {
-    let access = |right| match right {
-        Right::Key(number) => KeyNumber::new(number).map_or(Access::Never, Access::Key),
-        Right::Free => Access::Free,
-        Right::Never => Access::Never,
-    };
+pub(crate) const fn access_rights(rights: Rights) -> AccessRights {
+    const fn access(right: Right) -> Access {
+        match right {
+            Right::Key(number) => Access::Key(KeyNumber::new(number).expect("the layout names keys of a card")),
+            Right::Free => Access::Free,
+            Right::Never => Access::Never,
+        }
+    }
     AccessRights {
         read: access(rights.read),
         write: access(rights.write),
@@ -345,3 +347,19 @@ pub(crate) fn access_rights(rights: Rights) -> AccessRights {
         change: access(rights.change),
     }
 }
+
+/// The number of a file of the layout in words of the card.
+pub(crate) const fn file_number(layout: &FileLayout) -> FileNumber {
+    FileNumber::new(layout.number).expect("the layout numbers files as a card does")
+}
+
+// The layout is one that a card can have; what it cannot have does not compile.
+const _: () = {
+    assert!(KEYS_OF_APPLICATION.len() == APPLICATION.keys.len());
+    let mut index = 0;
+    while index < APPLICATION.files.len() {
+        let file = &APPLICATION.files[index];
+        let _ = (file_number(file), access_rights(file.rights));
+        index += 1;
+    }
+};

@@ -18,8 +18,8 @@
 use card_crypto::auth::MemoryKey;
 use card_crypto::originality::is_genuine;
 use card_crypto::{
-    Aid, ApplicationSettings, AuthenticationError, Card, DataFile, DesKey, Error, Ev1, Ev2, FileNumber, Idle, Key,
-    KeyNumber, KeySets, KeySettings, NewKey, RecordFile, Status, Transport, ValueFile,
+    Aid, ApplicationSettings, AuthenticationError, Card, DataFile, DesKey, Error, Ev1, Ev2, Idle, Key, KeyNumber,
+    KeySets, KeySettings, NewKey, RecordFile, Status, Transport, ValueFile,
 };
 use key_store::{KeyRole, KeySetError, KeyStore, KeyStoreError};
 use transit::action::{Action, ActionKind, Step};
@@ -31,7 +31,7 @@ use transit::money::Amount;
 use transit::time::ServiceDay;
 
 use crate::desk::{Desk, Serving};
-use crate::lint::{Finding, KEYS_OF_APPLICATION, access_rights, communication_mode, lint};
+use crate::lint::{Finding, KEYS_OF_APPLICATION, access_rights, communication_mode, file_number, lint};
 use crate::open_action::{OpenAction, OpenState, open_actions};
 use crate::refusal::{DeskError, Refusal};
 use crate::report::{Issued, Report};
@@ -62,6 +62,17 @@ struct Case {
 
 /// The master key of a card and the keys of an application as the factory and CreateApplication leave them.
 static ZERO_KEY: Key = Key::new([0; 16]);
+
+/// The key of the layout that rolls key sets.
+const ROLL_KEY: KeyNumber = KeyNumber::new(APPLICATION.roll_key).expect("the layout names a key of a card");
+/// How many keys the layout has.
+const NUMBER_OF_KEYS: u8 = {
+    let mut number: u8 = 0;
+    while (number as usize) < APPLICATION.keys.len() {
+        number += 1;
+    }
+    number
+};
 
 impl<K: KeyStore> Desk<K> {
     /// Makes a card of a blank one, or finishes one that was torn away.
@@ -249,11 +260,11 @@ impl<K: KeyStore> Desk<K> {
         let key_sets = KeySets {
             count: APPLICATION.key_sets,
             active_version: newest(&self.keys, KeyRole::Validate)?,
-            roll_key: KeyNumber::new(APPLICATION.roll_key).unwrap_or(KeyNumber::MASTER),
+            roll_key: ROLL_KEY,
         };
         let settings = ApplicationSettings {
             key_settings: KeySettings::from_byte(APPLICATION.key_settings),
-            number_of_keys: u8::try_from(APPLICATION.keys.len()).unwrap_or(u8::MAX),
+            number_of_keys: NUMBER_OF_KEYS,
             key_sets: (chip.generation != Generation::Ev1).then_some(key_sets),
             iso_name: None,
             iso_file_ids: false,
@@ -264,7 +275,7 @@ impl<K: KeyStore> Desk<K> {
         let mut card = under_zeros::<_, S>(card, random)?;
         for file in APPLICATION.files {
             let (mode, rights) = (communication_mode(file.mode), access_rights(file.rights));
-            let Some(number) = FileNumber::new(file.number) else { continue };
+            let number = file_number(file);
             match file.kind {
                 FileKind::BackupData { length } => {
                     card.create_backup_data_file(number, &DataFile { mode, rights, length, iso_file_id: None })

@@ -19,8 +19,8 @@ use card_crypto::{
 };
 use key_store::{KeyRole, KeyStore, KeyStoreError};
 use transit::card::{
-    APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Issuer, KEY_LOAD, KEY_VALIDATE, LayoutError,
-    RECORD_LEN, Record,
+    APPLICATION, APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, FileKind, ISSUER_LEN, Issuer, KEY_LOAD,
+    KEY_VALIDATE, LayoutError, RECORD_LEN, Record,
 };
 use transit::tap::TransactionMac;
 
@@ -32,8 +32,12 @@ pub(crate) const LOAD: KeyNumber = KeyNumber::new(KEY_LOAD).expect("a key number
 /// How the data of every file of ours travel.
 pub(crate) const MODE: CommunicationMode = CommunicationMode::Mac;
 
-/// How many records the cyclic file keeps.
-const RECORDS_KEPT: u32 = 11;
+/// How many records the cyclic file keeps: one of its slots is spare.
+const RECORDS_KEPT: u32 = match APPLICATION.files[2].kind {
+    FileKind::CyclicRecords { slots, .. } => slots - 1,
+    FileKind::BackupData { .. } | FileKind::Value { .. } | FileKind::TransactionMac => panic!("no file of records"),
+};
+const _: () = assert!(APPLICATION.files[2].number == FILE_RECORD);
 
 /// Sixteen fresh unpredictable bytes at each call.
 pub type Random<'a> = &'a mut dyn FnMut() -> [u8; 16];
@@ -402,11 +406,13 @@ impl<T: Transport, S: Session> Opened<T, S> {
         self.issuer.map(|(_, issuer)| issuer).ok_or(not_read)
     }
 
-    /// The records below the newest one, newest first: all that the card keeps. The Transaction MAC of a transaction
-    /// in the same session would cover them, so nothing is written after this.
+    /// The records below the newest one, newest first: all that the card keeps. The newest one's number says how many
+    /// those are, so that exactly these are asked for, and a card that has fewer is in error rather than without older
+    /// evidence. The Transaction MAC of a transaction in the same session would cover them, so nothing is written after
+    /// this.
     ///
     /// # Errors
-    /// [`CardError`].
+    /// [`CardError`]; [`CardError::Refused`] where the card has fewer records than it must.
     pub fn older_records(&mut self) -> Result<Vec<Record>, CardError> {
         let older = self.record.card_sequence.min(RECORDS_KEPT).saturating_sub(1);
         if older == 0 {

@@ -399,6 +399,19 @@ fn a_changed_answer_never_passes_for_a_load() {
     println!("{changed} changed answers");
 }
 
+/// Its newest record says that there are older ones, and the card has none: that is no evidence about anything.
+#[test]
+fn a_card_with_fewer_records_than_it_must_have_settles_nothing() {
+    let exchanges = serve(&mut Shop::new(), &mut Pocket::new("adult"), Work::TopUp, NOW, None).1;
+    let (mut shop, mut pocket) = (Shop::new(), Pocket::changed(&[("card_sequence = 1", "card_sequence = 5")]));
+    assert!(serve(&mut shop, &mut pocket, Work::TopUp, NOW, Some(Fault::LoseBefore(exchanges))).0.is_err());
+    let steps = shop.steps().len();
+    let error = serve(&mut shop, &mut pocket, Work::TopUp, later(60), None).0.unwrap_err();
+    assert!(matches!(error, DeskError::Card(counter::session::CardError::Refused(_))), "{error}");
+    assert_eq!(shop.steps().len(), steps, "{:?}", shop.step_names());
+    assert_eq!(pocket.purse(), 3_000);
+}
+
 #[test]
 fn what_was_paid_and_may_not_be_written_now_waits_and_blocks_nothing_else() {
     let (mut shop, mut pocket) = (Shop::without_allowance(), Pocket::new("adult"));

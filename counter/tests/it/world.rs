@@ -59,11 +59,19 @@ impl Pocket {
 
     /// The card `empty` with a purse that may go below nothing, and has.
     pub(crate) fn owing(minor: u32) -> Self {
+        Self::changed(&[("3000", &format!("-{minor}")), ("lower_limit = 0", "lower_limit = -100000")])
+    }
+
+    /// The card `empty`, with texts of its file replaced.
+    pub(crate) fn changed(replacements: &[(&str, &str)]) -> Self {
         let (cards, folder) = (fixtures().join("cards"), memory_folder());
         fs::copy(cards.join("layout-1.toml"), folder.path().join("layout-1.toml")).unwrap();
-        let text = fs::read_to_string(cards.join("empty.toml")).unwrap();
-        let text = text.replace("3000", &format!("-{minor}")).replace("lower_limit = 0", "lower_limit = -100000");
-        let path = folder.path().join("owing.toml");
+        let mut text = fs::read_to_string(cards.join("empty.toml")).unwrap();
+        for (from, to) in replacements {
+            assert!(text.contains(from), "`{from}` is not in the card's file");
+            text = text.replace(from, to);
+        }
+        let path = folder.path().join("changed.toml");
         fs::write(&path, text).unwrap();
         Self::of_file(&path)
     }
