@@ -184,3 +184,13 @@ proptest! {
 fn purse_of(field: &CardInField) -> i32 {
     field.card().value(AID, PURSE).expect("our card")
 }
+
+/// The card waits for the rest of a command, and the reader has none: one that asked on for more of an answer would do so
+/// for ever.
+#[test]
+fn a_command_that_stays_unfinished_is_given_up() {
+    const UPDATE_RECORD: u8 = 0xDB;
+    let mut reader = RawReader::authenticated("adult", VALIDATE);
+    let answer = reader.maced(UPDATE_RECORD, &[3, 0, 0, 0, 0, 0, 0, 60, 0, 0, 1, 2, 3]);
+    assert_eq!(answer, Err(Refusal::Status(0xCA)));
+}

@@ -187,6 +187,11 @@ impl RawReader {
         let command = [data, &self.mac(instruction, data)].concat();
         let mut answer = self.send(instruction, &command)?;
         while self.has_more() {
+            // An empty frame of more is no part of an answer: the card waits for the rest of the command. There is none, and
+            // another command ends the wait: it is aborted.
+            if answer.is_empty() {
+                return self.send(0x60, &[]);
+            }
             answer.extend(self.send(0xAF, &[])?);
         }
         self.counter += 1;
