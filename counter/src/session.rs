@@ -19,8 +19,8 @@ use card_crypto::{
 };
 use key_store::{KeyRole, KeyStore, KeyStoreError};
 use transit::card::{
-    APPLICATION, APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, FileKind, ISSUER_LEN, Issuer, KEY_LOAD,
-    KEY_VALIDATE, LayoutError, RECORD_LEN, Record,
+    APPLICATION_ID, FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Issuer, KEY_LOAD, KEY_VALIDATE, LayoutError,
+    RECORD_LEN, RECORDS_KEPT, Record,
 };
 use transit::tap::TransactionMac;
 
@@ -31,13 +31,6 @@ pub(crate) const VALIDATE: KeyNumber = KeyNumber::new(KEY_VALIDATE).expect("a ke
 pub(crate) const LOAD: KeyNumber = KeyNumber::new(KEY_LOAD).expect("a key number");
 /// How the data of every file of ours travel.
 pub(crate) const MODE: CommunicationMode = CommunicationMode::Mac;
-
-/// How many records the cyclic file keeps: one of its slots is spare.
-const RECORDS_KEPT: u32 = match APPLICATION.files[2].kind {
-    FileKind::CyclicRecords { slots, .. } => slots - 1,
-    FileKind::BackupData { .. } | FileKind::Value { .. } | FileKind::TransactionMac => panic!("no file of records"),
-};
-const _: () = assert!(APPLICATION.files[2].number == FILE_RECORD);
 
 /// Sixteen fresh unpredictable bytes at each call.
 pub type Random<'a> = &'a mut dyn FnMut() -> [u8; 16];

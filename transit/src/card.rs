@@ -41,6 +41,8 @@ pub const FILE_RECORD: u8 = 0x03;
 pub const FILE_TRANSACTION_MAC: u8 = 0x0F;
 /// Length of a record in bytes.
 pub const RECORD_LEN: usize = 60;
+/// Records that a card keeps: one slot of the cyclic file is spare.
+pub const RECORDS_KEPT: u32 = 11;
 /// Length of the issuer file in bytes.
 pub const ISSUER_LEN: usize = 64;
 /// The layout that this crate reads and writes.
@@ -84,7 +86,7 @@ pub const APPLICATION: ApplicationLayout = ApplicationLayout {
         FileLayout {
             number: FILE_RECORD,
             name: "record",
-            kind: FileKind::CyclicRecords { record_length: 60, slots: 12 },
+            kind: FileKind::CyclicRecords { record_length: 60, slots: RECORDS_KEPT + 1 },
             rights: rights(Right::Key(KEY_INSPECT), Right::Key(KEY_VALIDATE)),
             mode: Mode::Mac,
         },

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
-use transit::card::Record;
+use transit::card::{RECORDS_KEPT, Record};
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
 use transit::id::{CardToken, LineNumber, OperatorId, StopNumber};
 use transit::money::Amount;
@@ -27,7 +27,7 @@ use transit::time::Moment;
 use crate::card::{Committed, OpenCard, roll_keys};
 use crate::config::DenyList;
 use crate::log::{LogFailed, OpenTap, TapLog};
-use crate::purse::{Purse, RECORDS_KEPT, Unusable, read_older_records};
+use crate::purse::{Purse, Unusable, read_older_records};
 
 /// Where the validator stands, and what it decides with.
 #[derive(Debug)]

@@ -11,9 +11,6 @@ use crate::keys::versions;
 
 const VALIDATE: KeyNumber = KeyNumber::new(KEY_VALIDATE).expect("a key number");
 
-/// How many records the cyclic file keeps.
-pub const RECORDS_KEPT: u32 = 11;
-
 /// An authenticated card whose newest record is read. Nothing is written yet.
 #[derive(Debug)]
 pub struct Purse<T> {
