@@ -27,12 +27,12 @@ pub fn check(action: &Action, tariff: &Tariff) -> Vec<Finding> {
     if let Some(detail) = other_value(action) {
         find(detail);
     }
-    if action.kind == ActionKind::Sale
-        && let Err(detail) = sale(action, tariff)
-    {
+    let sold = (action.kind == ActionKind::Sale).then(|| sold_again(action, tariff));
+    let price = sold.as_ref().and_then(|sold| Some(sold.as_ref().ok()?.price));
+    if let Some(Err(detail)) = sold.map(|sold| same_sale(action, &sold?)) {
         find(detail);
     }
-    if let Some(detail) = more_than_said(action, tariff) {
+    if let Some(detail) = more_than_said(action, price) {
         findings.push(Finding::new(FindingKind::MoreThanSaid, action.id, detail));
     }
     findings
@@ -96,18 +96,15 @@ fn other_value(action: &Action) -> Option<String> {
     Some(format!("the amount is {}, the credit {credited} and the debit {debited}", action.amount.minor()))
 }
 
-/// What the card got beyond the amount that the desk answers for.
-fn more_than_said(action: &Action, tariff: &Tariff) -> Option<String> {
-    let said = action.amount;
-    if action.kind == ActionKind::Sale
-        && let Ok(sale) = sold_again(action, tariff)
-        && sale.price > said
-    {
-        return Some(format!("the card got a pass for {}, and the step says {}", sale.price.minor(), said.minor()));
+/// What the card got beyond the amount that the desk answers for; `price` is the tariff's, where a pass was sold.
+fn more_than_said(action: &Action, price: Option<Amount>) -> Option<String> {
+    if let Some(price) = price.filter(|price| *price > action.amount) {
+        let said = action.amount.minor();
+        return Some(format!("the card got a pass for {}, and the step says {said}", price.minor()));
     }
     let said = match action.kind {
-        ActionKind::Issue | ActionKind::TopUp | ActionKind::Transfer => said,
-        ActionKind::Exchange if !action.gives_up() => said,
+        ActionKind::Issue | ActionKind::TopUp | ActionKind::Transfer => action.amount,
+        ActionKind::Exchange if !action.gives_up() => action.amount,
         // These have no credit.
         ActionKind::Exchange | ActionKind::Sale | ActionKind::Refund | ActionKind::Block => Amount::ZERO,
     };
@@ -115,9 +112,8 @@ fn more_than_said(action: &Action, tariff: &Tariff) -> Option<String> {
     Some(format!("the card was credited with {}, and the step has {} to credit", credited.minor(), said.minor()))
 }
 
-/// Whether the tariff sells this pass for this price on this day.
-fn sale(action: &Action, tariff: &Tariff) -> Result<(), String> {
-    let sale = sold_again(action, tariff)?;
+/// Whether the step wrote this sale of the tariff's, for its price.
+fn same_sale(action: &Action, sale: &PassSale) -> Result<(), String> {
     let after = action.issuer_written.ok_or("it lacks the issuer file written")?;
     let after = Issuer::decode(&after).map_err(|error| error.to_string())?;
     if Some(sale.product) != action.product || sale.price != action.amount || sale.issuer != after {
