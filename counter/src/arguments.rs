@@ -85,9 +85,10 @@ pub enum Command {
     Transfer(Transfer),
     /// Move value and passes from an old card in one hand to a new one in the other.
     ///
-    /// The old card is laid down first and emptied, then the new one; what is open with the card is settled first. An exchange that was interrupted in between goes on
-    /// when its old card is laid down again, or by its name with --finish. Where a new card was torn away and does not
-    /// come back, the clearing house is asked whether it has everything; if it has nothing, another new card takes it.
+    /// The old card is laid down first and emptied, then the new one; what is open with the card is settled first. An
+    /// exchange that was interrupted in between goes on when its old card is laid down again, or by its name with
+    /// --finish. Where a new card was torn away and does not come back, the clearing house is asked whether it has
+    /// everything; if it has nothing, another new card takes it.
     Exchange(Exchange),
     /// Make, share, hand out and renew keys.
     Keys(Keys),

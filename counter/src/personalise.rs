@@ -65,14 +65,10 @@ static ZERO_KEY: Key = Key::new([0; 16]);
 
 /// The key of the layout that rolls key sets.
 const ROLL_KEY: KeyNumber = KeyNumber::new(APPLICATION.roll_key).expect("the layout names a key of a card");
-/// How many keys the layout has.
-const NUMBER_OF_KEYS: u8 = {
-    let mut number: u8 = 0;
-    while (number as usize) < APPLICATION.keys.len() {
-        number += 1;
-    }
-    number
-};
+
+fn number_of_keys() -> u8 {
+    u8::try_from(APPLICATION.keys.len()).expect("as many as KEYS_OF_APPLICATION, which the layout is held to")
+}
 
 impl<K: KeyStore> Desk<K> {
     /// Makes a card of a blank one, or finishes one that was torn away.
@@ -264,7 +260,7 @@ impl<K: KeyStore> Desk<K> {
         };
         let settings = ApplicationSettings {
             key_settings: KeySettings::from_byte(APPLICATION.key_settings),
-            number_of_keys: NUMBER_OF_KEYS,
+            number_of_keys: number_of_keys(),
             key_sets: (chip.generation != Generation::Ev1).then_some(key_sets),
             iso_name: None,
             iso_file_ids: false,

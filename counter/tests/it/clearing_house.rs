@@ -228,15 +228,20 @@ fn a_lost_registered_card_is_blocked_and_its_value_is_on_a_new_one_once() {
     assert_eq!(balance(&mut books, "cards:float").abs(), 90_000, "moved, not made");
 }
 
+/// A clearing house and two desks that have their allowances of it.
+fn two_desks() -> (House, Shop, Shop) {
+    let (house, mut shop) = (House::new(), Shop::without_allowance());
+    let mut elsewhere = Shop::of_device(DESK + 1, issuer_keys());
+    house.sync(&mut shop);
+    house.sync(&mut elsewhere);
+    (house, shop, elsewhere)
+}
+
 #[test]
 fn what_was_paid_for_a_card_that_is_gone_waits_until_its_records_prove_that_it_was_not_written() {
     let exchanges = counted_top_up(&mut Shop::new(), &mut Pocket::new("adult"), 20_000, None).1;
     for is_written in [false, true] {
-        let house = House::new();
-        let mut shop = Shop::without_allowance();
-        let mut elsewhere = Shop::of_device(DESK + 1, issuer_keys());
-        house.sync(&mut shop);
-        house.sync(&mut elsewhere);
+        let (house, mut shop, mut elsewhere) = two_desks();
         let mut card = issue(&mut elsewhere, "blank-ev2", None);
         top_up(&mut elsewhere, &mut card, 10_000, None).unwrap();
         house.sync(&mut elsewhere);
@@ -284,11 +289,7 @@ fn an_exchange_whose_torn_new_card_is_gone_goes_on_by_the_word_of_the_clearing_h
         new.present(None, load).1
     };
     for is_written in [false, true] {
-        let house = House::new();
-        let mut shop = Shop::without_allowance();
-        let mut elsewhere = Shop::of_device(DESK + 1, issuer_keys());
-        house.sync(&mut shop);
-        house.sync(&mut elsewhere);
+        let (house, mut shop, mut elsewhere) = two_desks();
         let mut old = issue(&mut elsewhere, "blank-ev2", None);
         top_up(&mut elsewhere, &mut old, 30_000, None).unwrap();
         let mut torn = issue(&mut elsewhere, "blank-ev3", None);
