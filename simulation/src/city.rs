@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
 use crate::Failed;
 use crate::desk::{self, Desk};
 use crate::panel::{PATIENCE, Panel};
-use crate::process::{Program, programs};
+use crate::process::{Program, output_of, programs};
 use crate::rider::Rider;
 
 /// The system under one roof.
@@ -60,6 +60,9 @@ pub struct Site {
 
 /// The two validators of the demonstration: Kim Mã and Khuất Duy Tiến.
 pub const SITES: [Site; 2] = [Site { device: 101, operator: 1, stop: 23 }, Site { device: 102, operator: 2, stop: 16 }];
+
+/// The desk's reader, to a rider: after those of the validators.
+pub const DESK_READER: usize = SITES.len();
 
 const CLEARING_HOUSE_KEY: &str = "a2574cfc93f0ff6d0fcd292e060580ef92554b9122befa620f476862ab939454";
 
@@ -174,17 +177,10 @@ impl City {
     /// # Errors
     /// It fails; the error holds what it says.
     pub fn clearing_house(&self, arguments: &[&str]) -> Result<String, Failed> {
-        let Output { status, stdout, stderr } = Command::new(self.programs.join("clearing-house"))
-            .args(arguments)
-            .arg("--config")
-            .arg(self.folder.join("clearing-house.toml"))
-            .output()
-            .map_err(Failed::system("running the clearing house"))?;
-        if status.success() {
-            return Ok(String::from_utf8_lossy(&stdout).into_owned());
-        }
-        let said = [stdout, stderr].concat();
-        Err(Failed::Unexpected(format!("clearing-house {arguments:?}: {}", String::from_utf8_lossy(&said))))
+        let mut command = Command::new(self.programs.join("clearing-house"));
+        command.args(arguments).arg("--config").arg(self.folder.join("clearing-house.toml"));
+        let output = output_of(&format!("clearing-house {arguments:?}"), &mut command)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Kills a validator's core, as when its power goes, and starts it anew.
@@ -323,7 +319,7 @@ fn free_address() -> Result<SocketAddr, Failed> {
         .map_err(Failed::system("finding a free port"))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failed> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failed> {
     fs::write(path, text).map_err(Failed::system(format!("writing {}", path.display())))
 }
 

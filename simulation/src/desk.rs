@@ -9,7 +9,8 @@ use serde_json::Value;
 use virtual_card::pcscd::{PrivatePcscd, SOCKET_VARIABLE};
 
 use crate::Failed;
-use crate::process::Program;
+use crate::city::write;
+use crate::process::{Program, output_of};
 
 /// A desk that makes cards, loads them and sells passes; its clerk is number 7.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ clearing_house_public_key = "{clearing_house_key}"
 exchange_deadline_ms = 10000
 "#
         );
-        fs::write(&config, text).map_err(Failed::system(format!("writing {}", config.display())))?;
+        write(&config, &text)?;
         Ok(Self { counter, folder, pcscd })
     }
 
@@ -86,16 +87,10 @@ exchange_deadline_ms = 10000
     /// # Errors
     /// It fails; the error holds what it says.
     pub fn run(&self, arguments: &str) -> Result<Value, Failed> {
-        let doing = || format!("counter {arguments}");
-        let Output { status, stdout, stderr } =
-            self.command(arguments).output().map_err(Failed::system(format!("running {}", doing())))?;
-        let said = String::from_utf8_lossy(&stderr);
+        let doing = format!("counter {arguments}");
+        let Output { stdout, stderr, .. } = output_of(&doing, &mut self.command(arguments))?;
         fs::write(self.folder.join("counter.log"), &stderr).map_err(Failed::system("keeping what counter says"))?;
-        if !status.success() {
-            return Err(Failed::Unexpected(format!("{}: {status}: {said}", doing())));
-        }
-        serde_json::from_slice(&stdout)
-            .map_err(|error| Failed::Unexpected(format!("{} printed no JSON: {error}", doing())))
+        serde_json::from_slice(&stdout).map_err(|error| Failed::Unexpected(format!("{doing} printed no JSON: {error}")))
     }
 
     /// Starts a command of `counter` and leaves it at work.

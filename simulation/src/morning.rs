@@ -14,7 +14,7 @@ use transit::tariff::Tariff;
 use transit::time::ServiceDay;
 
 use crate::Failed;
-use crate::city::City;
+use crate::city::{City, DESK_READER};
 use crate::summary::Summary;
 
 /// Plays the morning in `folder` and tells on `out` what happens.
@@ -37,8 +37,6 @@ pub fn play(folder: &Path, fixtures: &Path, screens: bool, out: &mut dyn Write) 
 
 const KIM_MA: usize = 0;
 const KHUAT_DUY_TIEN: usize = 1;
-/// The desk's reader comes after those of the gates.
-const DESK: usize = 2;
 /// The last exchange of a purse tap.
 const COMMIT: u32 = 7;
 
@@ -65,7 +63,7 @@ impl Morning<'_> {
 
     /// A card lies on the desk's reader while the clerk does this with it.
     fn serve(&mut self, card: &str, orders: &[&str]) -> Result<(), Failed> {
-        self.city.rider.lay_down(DESK, card, "")?;
+        self.city.rider.lay_down(DESK_READER, card, "")?;
         for order in orders {
             let answer = self.city.desk.run(order)?;
             let done = answer["done"].as_str().unwrap_or("looked at");
@@ -187,7 +185,7 @@ impl Morning<'_> {
             }
         }
         // Of the card that was made today no fixture knows the layout: the desk looks.
-        self.city.rider.lay_down(DESK, "blank-ev3", "")?;
+        self.city.rider.lay_down(DESK_READER, "blank-ev3", "")?;
         if let Some(balance) = self.city.desk.run("inspect")?["balance_minor"].as_i64() {
             self.summary.purses_minor.insert("blank-ev3".to_owned(), balance);
         }

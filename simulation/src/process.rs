@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use crate::Failed;
 
@@ -86,6 +86,19 @@ impl Drop for Program {
 fn signal(name: &str, child: &mut Child) -> io::Result<ExitStatus> {
     Command::new("kill").arg("-s").arg(name).arg(child.id().to_string()).status()?;
     child.wait()
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// It does not start, or fails; the error holds what it says.
+pub fn output_of(name: &str, command: &mut Command) -> Result<Output, Failed> {
+    let output = command.output().map_err(Failed::system(format!("running {name}")))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(Failed::Unexpected(format!("{name}: {}: {}", output.status, String::from_utf8_lossy(&said))))
 }
 
 /// The folder of the built programs: that of the running one, or the one above for a test.

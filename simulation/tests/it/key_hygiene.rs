@@ -8,7 +8,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use simulation::city::City;
+use simulation::city::{City, DESK_READER};
+use simulation::process::Program;
 use transit::screen::State;
 
 /// What each program may hold: the names in its key file under `fixtures/keys`. A program that is not named: nothing.
@@ -134,6 +135,14 @@ fn tell(what: &str) {
     writeln!(everybody, "{what}").unwrap();
 }
 
+/// A `counter` in the middle of looking at a card, which holds its answer back.
+fn counter_at_work(city: &mut City, card: &str) -> Program {
+    city.rider.lay_down(DESK_READER, card, "hold 5").unwrap();
+    let counter = city.desk.begin("inspect").unwrap();
+    city.rider.wait_until_holding().unwrap();
+    counter
+}
+
 #[test]
 fn a_program_holds_the_keys_that_it_needs_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,17 +158,14 @@ fn a_program_holds_the_keys_that_it_needs_and_no_other() {
     city.wait_until_synced().unwrap();
 
     // The desk makes a card and loads it, and is at work on it while memories are searched.
-    let desk_reader = city.gates.len();
     city.desk.run("sync").unwrap();
-    city.rider.lay_down(desk_reader, "blank-ev3", "").unwrap();
+    city.rider.lay_down(DESK_READER, "blank-ev3", "").unwrap();
     for order in ["issue --staff 7", "top-up --staff 7 50000", "refund --staff 7 10000"] {
         city.desk.run(order).unwrap();
     }
     city.rider.remove().unwrap();
     city.desk.run("sync").unwrap();
-    city.rider.lay_down(desk_reader, "blank-ev3", "hold 5").unwrap();
-    let counter = city.desk.begin("inspect").unwrap();
-    city.rider.wait_until_holding().unwrap();
+    let counter = counter_at_work(&mut city, "blank-ev3");
 
     let keys = keys();
     let (mut holders, mut unreadable) = (0, 0);
@@ -205,10 +211,7 @@ fn no_program_leaves_a_core_image() {
         return;
     }
     let mut city = City::start(&run, &fixtures(), false).unwrap();
-    city.rider.lay_down(city.gates.len(), "adult", "hold 5").unwrap();
-    let counter = city.desk.begin("inspect").unwrap();
-    city.rider.wait_until_holding().unwrap();
-    let counter = counter.abort().unwrap();
+    let counter = counter_at_work(&mut city, "adult").abort().unwrap();
     for (program, status) in city.abort().unwrap().into_iter().chain([counter]) {
         assert!(status.signal().is_some() && !status.core_dumped(), "{program}: {status}");
     }
