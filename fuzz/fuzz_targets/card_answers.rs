@@ -10,8 +10,9 @@ use card_crypto::{
     AesMessaging, Aid, Authenticated, Card, Commit, CommunicationMode, Conversation, DesKey, Error, FileNumber,
     FrameSize, Idle, Key, KeyNumber, Lost, NewKey, RecordRange, Staged, Transport, diversify_aes128,
 };
+use fuzz::counting;
 use libfuzzer_sys::{arbitrary::Unstructured, fuzz_target};
-use virtual_card::{CardInField, Fixture, Moment, Random, TestKeys};
+use virtual_card::{CardInField, Fixture, Moment, TestKeys};
 
 const AID: Aid = Aid([0x01, 0x4E, 0x48]);
 const VALIDATE: KeyNumber = KeyNumber::new(2).expect("below 14");
@@ -227,13 +228,4 @@ fn write<T: Transport, S: AesMessaging>(
         };
     }
     Ok(card)
-}
-
-/// Randomness that repeats.
-fn counting() -> Random {
-    let mut last = 0u8;
-    Box::new(move || {
-        last = last.wrapping_add(1);
-        [last; 16]
-    })
 }

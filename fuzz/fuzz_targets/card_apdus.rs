@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use fuzz::counting;
 use libfuzzer_sys::fuzz_target;
-use virtual_card::{CardInField, Fixture, Moment, Random, TestKeys, field::Step};
+use virtual_card::{CardInField, Fixture, Moment, TestKeys, field::Step};
 
 static CARDS: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
     let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"));
@@ -34,12 +35,3 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(fixture.purse(field.card()) <= purse);
 });
-
-/// Randomness that repeats.
-fn counting() -> Random {
-    let mut last = 0u8;
-    Box::new(move || {
-        last = last.wrapping_add(1);
-        [last; 16]
-    })
-}
