@@ -152,7 +152,10 @@ impl Store {
         // A migration that makes a table anew drops the old one while others still name it; what it leaves is checked.
         // SQLite documentation, "Making other kinds of table schema changes".
         connection.pragma_update(None, "foreign_keys", false)?;
+        // Without grouping, the tables and the note that they are made would be two transactions: a fault between them
+        // would leave books that no later start can open.
         let report = migrations::migrations::runner()
+            .set_grouped(true)
             .run(&mut connection)
             .map_err(|error| StoreError::Migration(Box::new(error)))?;
         if !report.applied_migrations().is_empty()

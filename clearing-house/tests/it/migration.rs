@@ -98,3 +98,23 @@ fn books_with_a_row_that_names_nothing_are_refused() {
     let error = ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap_err().to_string();
     assert!(error.starts_with("a row of the books is damaged: a row of `"), "{error}");
 }
+
+/// The tables and the note that they are made reach the disk together: a fault between the two would leave books that no
+/// later start can open.
+#[test]
+fn a_migration_that_cannot_be_noted_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "enforce");
+    let path = folder.path().join("books.sqlite");
+    let table: String = City::new()
+        .sql()
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
+        .unwrap();
+    let books = Connection::open(&path).unwrap();
+    // The trigger stands for a disk that is full just there.
+    let full = "CREATE TRIGGER full BEFORE INSERT ON refinery_schema_history BEGIN SELECT RAISE(ABORT, 'full'); END";
+    books.execute_batch(&format!("{table}; {full}")).unwrap();
+    ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap_err();
+    books.execute_batch("DROP TRIGGER full").unwrap();
+    ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap();
+}
