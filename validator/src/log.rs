@@ -280,7 +280,9 @@ impl Store {
                  PRAGMA journal_size_limit = 8388608; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
             )
             .map_err(failed("opened"))?;
-        migrations::migrations::runner().run(&mut connection).map_err(|source| LogFailed::Store {
+        // Without grouping, the tables and the note that they are made would be two transactions: a fault between them
+        // would leave a log that no later start can open.
+        migrations::migrations::runner().set_grouped(true).run(&mut connection).map_err(|source| LogFailed::Store {
             path: path.to_owned(),
             doing: "brought to this program's schema",
             source: Box::new(source),

@@ -123,3 +123,24 @@ fn a_log_of_another_device_is_refused() {
         "{error}"
     );
 }
+
+/// The tables and the note that they are made reach the disk together: a fault between the two would leave a log that no
+/// later start can open.
+#[test]
+fn a_migration_that_cannot_be_noted_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = DeviceId::new(101).unwrap();
+    let path = folder.path().join("tap.db");
+    drop(TapLog::open(&folder.path().join("model.db"), device, 1).unwrap());
+    let table: String = Connection::open(folder.path().join("model.db"))
+        .unwrap()
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
+        .unwrap();
+    // The trigger stands for a disk that is full just there.
+    let full = "CREATE TRIGGER full BEFORE INSERT ON refinery_schema_history BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let log = Connection::open(&path).unwrap();
+    log.execute_batch(&format!("{table}; {full}")).unwrap();
+    assert!(matches!(TapLog::open(&path, device, 1), Err(LogFailed::Store { .. })));
+    log.execute_batch("DROP TRIGGER full").unwrap();
+    TapLog::open(&path, device, 1).unwrap();
+}
