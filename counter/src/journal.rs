@@ -109,7 +109,10 @@ impl Journal {
             Ok(connection)
         };
         let mut connection = open().map_err(|source: rusqlite::Error| store("opened")(source.into()))?;
+        // Without grouping, the tables and the note that they are made would be two transactions: a fault between them
+        // would leave a journal that no later start can open.
         migrations::migrations::runner()
+            .set_grouped(true)
             .run(&mut connection)
             .map_err(|source| store("brought up to date")(source.into()))?;
         let mut journal = Self { connection, path: path.to_owned(), device, epoch, signer, _lock: lock };

@@ -124,3 +124,22 @@ fn open_actions_are_found_among_many_that_are_not() {
     assert_eq!(journal.taken().unwrap().minor(), 20_000, "written and unknown steps take, paid ones do not");
     assert_eq!(journal.of_action(id(22)).unwrap().len(), 2);
 }
+
+/// The tables and the note that they are made reach the disk together: a fault between the two would leave a journal that
+/// no later start can open.
+#[test]
+fn a_migration_that_cannot_be_noted_is_not_made() {
+    let (model, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(open(model.path(), DESK).unwrap());
+    let table: String = Connection::open(model.path().join("journal.db"))
+        .unwrap()
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
+        .unwrap();
+    // The trigger stands for a disk that is full just there.
+    let full = "CREATE TRIGGER full BEFORE INSERT ON refinery_schema_history BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let journal = Connection::open(folder.path().join("journal.db")).unwrap();
+    journal.execute_batch(&format!("{table}; {full}")).unwrap();
+    assert!(matches!(open(folder.path(), DESK), Err(JournalError::Store { .. })));
+    journal.execute_batch("DROP TRIGGER full").unwrap();
+    open(folder.path(), DESK).unwrap();
+}
