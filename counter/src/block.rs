@@ -13,7 +13,7 @@ impl<K: KeyStore> Desk<K> {
     /// Records that the card is to be blocked; the next sync carries it to the clearing house.
     ///
     /// # Errors
-    /// [`DeskError::Journal`].
+    /// [`DeskError::Journal`]; [`Refusal::ClockBehind`](crate::refusal::Refusal::ClockBehind).
     pub fn block(&mut self, card: CardToken, serving: Serving) -> Result<Report, DeskError> {
         let step = self.step(ActionKind::Block, Step::Done, card, Amount::ZERO, serving)?;
         self.journal.append(&step)?;

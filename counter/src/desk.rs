@@ -115,9 +115,6 @@ impl<K: KeyStore> Desk<K> {
 
     fn check_allowance(&self, amount: Amount, counted: Amount, at: Moment) -> Result<(), DeskError> {
         let newest = self.journal.newest_at()?.unwrap_or(at);
-        if at.0.saturating_add(CLOCK_TOLERANCE_S) < newest.0 {
-            return Err(Refusal::ClockBehind { now: at, newest }.into());
-        }
         let allowance = self.journal.allowance(&self.rules.clearing_house_public_key)?;
         let allowance = allowance.ok_or(Refusal::NoAllowance)?;
         if at.max(newest) > allowance.valid_until {
@@ -136,7 +133,8 @@ impl<K: KeyStore> Desk<K> {
         Ok(())
     }
 
-    /// A step without anything that is read or written.
+    /// A step without anything that is read or written. Where the clock went back there is none: its time would lie before
+    /// that of the step that it follows.
     pub(crate) fn step(
         &self,
         kind: ActionKind,
@@ -145,6 +143,10 @@ impl<K: KeyStore> Desk<K> {
         amount: Amount,
         serving: Serving,
     ) -> Result<Action, DeskError> {
+        let (now, newest) = (serving.at, self.journal.newest_at()?.unwrap_or(serving.at));
+        if now.0.saturating_add(CLOCK_TOLERANCE_S) < newest.0 {
+            return Err(Refusal::ClockBehind { now, newest }.into());
+        }
         Ok(Action {
             id: self.journal.next_id()?,
             at: serving.at,

@@ -1,20 +1,21 @@
 //! Top-up, sale and refund: what is paid is on the card or given back, once, wherever the card is torn away.
 
-use counter::desk::Desk;
+use counter::desk::{Desk, Serving};
 use counter::open_action::open_actions;
+use counter::personalise::Person;
 use counter::refusal::{DeskError, Refusal};
 use counter::report::Report;
 use counter::sale::Wanted;
 use counter::settle::ResumedOutcome;
 use key_store::Keys;
 use transit::action::ActionKind;
-use transit::card::{Issuer, ProductKind, Record, RecordKind};
+use transit::card::{Issuer, ProductKind, Profile, Record, RecordKind};
 use transit::id::LineNumber;
 use transit::money::Amount;
 use transit::time::Moment;
 use virtual_card::{CardInField, Fault};
 
-use crate::world::{AID, NOW, Pocket, Served, Shop, id, later};
+use crate::world::{AID, NOW, Pocket, Served, Shop, fresh, id, later};
 
 const TOP_UP: Amount = match Amount::from_minor(20_000) {
     Some(amount) => amount,
@@ -195,7 +196,7 @@ fn a_process_that_dies_while_the_card_commits_leaves_an_unknown_step_that_the_ca
 #[test]
 fn cash_is_given_back_only_when_it_is_certain_that_the_card_does_not_have_it() {
     let exchanges = serve(&mut Shop::new(), &mut Pocket::new("adult"), Work::TopUp, NOW, None).1;
-    let serving = counter::desk::Serving { staff: 7, at: later(60) };
+    let serving = Serving { staff: 7, at: later(60) };
 
     // The commit was never sent.
     let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult"));
@@ -352,7 +353,7 @@ fn a_blocked_card_is_neither_loaded_nor_sold_to_nor_paid_out() {
         // One that this desk blocked itself, before any list has it.
         let mut stolen = Pocket::new("adult");
         let card = shop.desk.token(&stolen.uid()).unwrap().1;
-        shop.desk.block(card, counter::desk::Serving { staff: 7, at: NOW }).unwrap();
+        shop.desk.block(card, Serving { staff: 7, at: NOW }).unwrap();
         let refused = serve(&mut shop, &mut stolen, work, NOW, None).0.unwrap_err();
         assert!(matches!(refused, DeskError::Refused(Refusal::Blocked)), "{work:?}: {refused}");
         assert_eq!(shop.step_names(), ["block done"]);
@@ -379,10 +380,9 @@ fn a_changed_answer_never_passes_for_a_load() {
                 }
                 answer
             });
-            let serving = counter::desk::Serving { staff: 7, at: NOW };
-            let (answer, _) = pocket.present_changed(mutation, |field| {
-                shop.desk.top_up(field, &uid, TOP_UP, serving, &mut crate::world::fresh)
-            });
+            let serving = Serving { staff: 7, at: NOW };
+            let (answer, _) =
+                pocket.present_changed(mutation, |field| shop.desk.top_up(field, &uid, TOP_UP, serving, &mut fresh));
             changed += 1;
             let is_loaded = pocket.purse() == 70_000;
             assert!(is_loaded || pocket.purse() == 50_000);
@@ -397,6 +397,56 @@ fn a_changed_answer_never_passes_for_a_load() {
         }
     }
     println!("{changed} changed answers");
+}
+
+/// Whatever a step is of: a clock that went back by more than two minutes makes none.
+#[test]
+fn no_step_is_made_by_a_clock_that_went_back() {
+    type Step = fn(&mut Shop, &mut Pocket, Serving) -> Result<(), DeskError>;
+    const PERSON: Person = Person { profile: Profile::Ordinary, profile_valid_until: None, holder: None };
+    let steps: [(&str, &str, Step); 8] = [
+        ("top-up", "adult", |shop, pocket, by| serve(shop, pocket, Work::TopUp, by.at, None).0.map(drop)),
+        ("sell", "adult", |shop, pocket, by| serve(shop, pocket, Work::Sell, by.at, None).0.map(drop)),
+        ("refund", "adult", |shop, pocket, by| serve(shop, pocket, Work::Refund, by.at, None).0.map(drop)),
+        ("give back", "adult", |shop, _, by| shop.desk.give_back(id(1), |_| None, by).map(drop)),
+        ("settle", "adult", |shop, pocket, by| {
+            let uid = pocket.uid();
+            pocket.present(None, |field| shop.desk.settle(field, &uid, by, &mut fresh, &mut Vec::new())).0
+        }),
+        ("block", "adult", |shop, pocket, by| {
+            let card = shop.desk.token(&pocket.uid())?.1;
+            shop.desk.block(card, by).map(drop)
+        }),
+        ("exchange", "adult", |shop, pocket, by| {
+            let uid = pocket.uid();
+            pocket.present(None, |field| shop.desk.empty_old_card(field, &uid, by, &mut fresh)).0.map(drop)
+        }),
+        ("issue", "blank-ev2", |shop, pocket, by| {
+            let uid = pocket.uid();
+            let issue = |field: &mut _| shop.desk.issue(field, &uid, PERSON, by, &mut fresh);
+            pocket.present(None, issue).0.map(drop)
+        }),
+    ];
+    let exchanges = serve(&mut Shop::new(), &mut Pocket::new("adult"), Work::Refund, NOW, None).1;
+    for (name, card, step) in steps {
+        let mut shop = Shop::new();
+        // A top-up that waits for its card, and for the step that settles, a refund that may be on its card.
+        let (mut waiting, mut torn) = (Pocket::new("student-pass"), Pocket::new("adult"));
+        assert!(serve(&mut shop, &mut waiting, Work::TopUp, later(200), Some(Fault::LoseBefore(10))).0.is_err());
+        let torn_away = Some(Fault::LoseAfter(exchanges));
+        if name == "settle" {
+            assert!(serve(&mut shop, &mut torn, Work::Refund, later(200), torn_away).0.is_err());
+        }
+        let mut pocket = if name == "settle" { torn } else { Pocket::new(card) };
+        let before = shop.step_names();
+        let refused = step(&mut shop, &mut pocket, Serving { staff: 7, at: later(79) }).expect_err(name);
+        let is_clock = matches!(refused, DeskError::Refused(Refusal::ClockBehind { .. }));
+        assert!(is_clock, "{name}: {refused}");
+        assert_eq!(shop.step_names(), before, "{name}");
+        step(&mut shop, &mut pocket, Serving { staff: 7, at: later(80) })
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(shop.steps().len() > before.len(), "{name}");
+    }
 }
 
 /// Its newest record says that there are older ones, and the card has none: that is no evidence about anything.
@@ -421,7 +471,7 @@ fn what_was_paid_and_may_not_be_written_now_waits_and_blocks_nothing_else() {
     let (resumed, _) = serve(&mut shop, &mut pocket, Work::TopUp, later(200), None).0.unwrap();
     assert_eq!(resumed[0].outcome, ResumedOutcome::Waits);
     let uid = pocket.uid();
-    let look = pocket.present(None, |field| shop.desk.inspect(field, &uid, later(210), &mut crate::world::fresh));
+    let look = pocket.present(None, |field| shop.desk.inspect(field, &uid, later(210), &mut fresh));
     assert!(look.0.is_ok());
     shop.allow(2, 100_000, later(1000));
     let (resumed, _) = serve(&mut shop, &mut pocket, Work::TopUp, later(300), None).0.unwrap();
