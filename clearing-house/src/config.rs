@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use key_store::{Custody, KeyFiles, KeySource};
@@ -13,6 +14,7 @@ use transit::tariff::Tariff;
 
 use crate::deny_list::DenyList;
 use crate::signer::Signer;
+use crate::suspense::UNKNOWN_DEADLINE_DAYS;
 use crate::vault::Vault;
 
 /// Everything that a clearing house is told from outside.
@@ -33,6 +35,8 @@ pub struct Config {
     /// What one operator is paid, in one day, for rides without a Transaction MAC where it is enforced: cards on EV1
     /// chips have none. 0: nothing.
     pub unproven_daily_limit: Amount,
+    /// After how many days an unknown tap that nothing has decided counts as unresolved.
+    pub unknown_deadline_days: NonZeroU16,
     /// Who may be owed money.
     pub operators: BTreeMap<OperatorId, String>,
     /// Whose each validator is.
@@ -80,6 +84,8 @@ struct ConfigFile {
     transaction_mac_policy: TransactionMacPolicy,
     #[serde(default)]
     unproven_daily_limit_minor: Amount,
+    #[serde(default = "unknown_deadline_days")]
+    unknown_deadline_days: NonZeroU16,
     #[serde(rename = "operator", default)]
     operators: Vec<OperatorEntry>,
     #[serde(rename = "device", default)]
@@ -182,12 +188,17 @@ impl Config {
             signer,
             transaction_mac_policy: file.transaction_mac_policy,
             unproven_daily_limit: file.unproven_daily_limit_minor,
+            unknown_deadline_days: file.unknown_deadline_days,
             operators,
             devices,
             desks,
             deny_list,
         })
     }
+}
+
+fn unknown_deadline_days() -> NonZeroU16 {
+    UNKNOWN_DEADLINE_DAYS
 }
 
 fn read_keys(

@@ -18,6 +18,7 @@
 //! desk      questions of desks                               → allowances, card states, grants, signed
 //! deny_list blocked and lost cards                           → the file that validators read
 //! desk_day  what each desk took and gave                     → to compare with the till
+//! suspense  unknown taps by age                            → pending and unresolved, with what would end them
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
@@ -46,6 +47,7 @@ pub mod signer;
 pub mod statement;
 pub mod status;
 pub mod store;
+pub mod suspense;
 pub mod vault;
 pub mod verify;
 

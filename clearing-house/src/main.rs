@@ -70,6 +70,16 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Print what waits in suspense: taps of which nobody knows whether the card paid, with age, money, and what would
+    /// end them.
+    Suspense {
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        at: AtArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
     Status {
         #[command(flatten)]
@@ -91,6 +101,26 @@ struct OutputArgument {
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Args)]
+struct AtArgument {
+    /// As of this moment, such as 2026-11-23T08:00:00+07:00, instead of now.
+    #[arg(long = "at", value_name = "TIME", value_parser = moment)]
+    at: Option<Moment>,
+}
+
+impl AtArgument {
+    fn moment(&self) -> Moment {
+        self.at.unwrap_or_else(now)
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    let timestamp = text.parse::<Timestamp>().ok();
+    timestamp.and_then(|timestamp| u32::try_from(timestamp.as_second()).ok()).map(Moment).ok_or_else(|| {
+        format!("`{text}` is no moment of 1970 to 2106; write it with its offset, such as 2026-11-23T08:00:00+07:00")
+    })
 }
 
 /// All is well.
@@ -143,6 +173,10 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
                 None => write!(io::stdout(), "{list}")?,
             }
             Ok(WELL)
+        }
+        Command::Suspense { config, at, output } => {
+            let suspense = config.open()?.suspense(at.moment())?;
+            output.print(&suspense).map(|()| WELL)
         }
         Command::Status { config, output } => {
             let status = config.open()?.status()?;

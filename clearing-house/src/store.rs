@@ -20,11 +20,13 @@ use crate::finding::Finding;
 mod actions;
 mod desks;
 mod ledger;
+mod suspense;
 mod unproven_records;
 
 pub(crate) use actions::{ActionColumns, StoredAction};
 pub(crate) use desks::{StoredAnswer, StoredDenyList};
 pub(crate) use ledger::StoredEntry;
+pub(crate) use suspense::PendingUnknown;
 
 mod migrations {
     refinery::embed_migrations!("migrations");

@@ -116,3 +116,22 @@ fn prints_the_desks_day_and_writes_the_deny_list() {
     assert_eq!(code, 2);
     assert!(error.contains("/nowhere/deny-list.toml cannot be written: No such file"), "{error}");
 }
+
+#[test]
+fn prints_what_waits_in_suspense() {
+    let mut city = City::new();
+    city.upload(&[Validator::new(1, 1).unknown(&mut Card::new(1, 50_000), MORNING, true)]);
+    let at = ["suspense", "--at", "2026-12-23T09:00:00+07:00"];
+    let (code, text, _) = run(&city, &[&at[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["unresolved"]["amount_minor"], &json["account_minor"]), (0, &8_000.into(), &8_000.into()));
+    let tap = &json["operators"][0]["devices"][0]["taps"][0];
+    assert_eq!((&tap["tap"], &tap["state"], &tap["age_days"]), (&"1-1-1".into(), &"unresolved".into(), &30.into()));
+    assert_eq!(tap["awaits"]["card_history"]["record"], 2);
+    assert_eq!(run(&city, &at).0, 0);
+    for wrong in ["yesterday", "2026-12-23", "1969-12-31T23:59:59Z"] {
+        let (code, _, error) = run(&city, &["suspense", "--at", wrong]);
+        assert_eq!(code, 2);
+        assert!(error.contains(&format!("`{wrong}` is no moment of 1970 to 2106")), "{error}");
+    }
+}

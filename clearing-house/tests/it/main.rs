@@ -15,5 +15,6 @@ mod migration;
 mod properties;
 mod settle;
 mod support;
+mod suspense;
 mod unproven_desks;
 mod verify;

@@ -103,10 +103,15 @@ impl City {
 
     /// Where rides that no card proves are paid up to so much a day.
     pub(crate) fn with_unproven_daily_limit(minor: u32) -> Self {
+        Self::with_settings(&format!("unproven_daily_limit_minor = {minor}"))
+    }
+
+    /// With `lines` at the head of its configuration.
+    pub(crate) fn with_settings(lines: &str) -> Self {
         let folder = memory_folder();
         let path = write_config(folder.path(), "enforce");
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("unproven_daily_limit_minor = {minor}\n{text}")).unwrap();
+        std::fs::write(&path, format!("{lines}\n{text}")).unwrap();
         let clearing_house = ClearingHouse::open(Config::read(&path, None).unwrap()).unwrap();
         Self { clearing_house, folder }
     }
