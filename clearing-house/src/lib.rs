@@ -19,6 +19,7 @@
 //! deny_list blocked and lost cards                           → the file that validators read
 //! desk_day  what each desk took and gave                     → to compare with the till
 //! suspense  unknown taps by age                            → pending and unresolved, with what would end them
+//! gaps      what logs lack and cards counted             → what has not come, with the money at risk
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
@@ -38,6 +39,7 @@ pub mod desk;
 pub mod desk_day;
 pub mod evidence;
 pub mod finding;
+pub mod gaps;
 pub mod http;
 pub mod ingest;
 pub mod journey;

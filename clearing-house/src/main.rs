@@ -80,6 +80,13 @@ enum Command {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Print what has not come: taps that logs lack, and transactions that cards counted, with the money at risk.
+    Gaps {
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
     Status {
         #[command(flatten)]
@@ -177,6 +184,10 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
         Command::Suspense { config, at, output } => {
             let suspense = config.open()?.suspense(at.moment())?;
             output.print(&suspense).map(|()| WELL)
+        }
+        Command::Gaps { config, output } => {
+            let gaps = config.open()?.gaps()?;
+            output.print(&gaps).map(|()| WELL)
         }
         Command::Status { config, output } => {
             let status = config.open()?.status()?;

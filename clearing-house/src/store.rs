@@ -19,12 +19,14 @@ use crate::finding::Finding;
 
 mod actions;
 mod desks;
+mod gaps;
 mod ledger;
 mod suspense;
 mod unproven_records;
 
 pub(crate) use actions::{ActionColumns, StoredAction};
 pub(crate) use desks::{StoredAnswer, StoredDenyList};
+pub(crate) use gaps::Uncounted;
 pub(crate) use ledger::StoredEntry;
 pub(crate) use suspense::PendingUnknown;
 

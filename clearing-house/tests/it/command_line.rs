@@ -7,7 +7,7 @@ use transit::action::ActionKind;
 use transit::sync::TAPS_PATH;
 
 use crate::desk_support::Desk;
-use crate::support::{Card, City, MORNING, Validator, body};
+use crate::support::{Card, City, MORNING, Validator, body, later};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_clearing-house"))
@@ -134,4 +134,18 @@ fn prints_what_waits_in_suspense() {
         assert_eq!(code, 2);
         assert!(error.contains(&format!("`{wrong}` is no moment of 1970 to 2106")), "{error}");
     }
+}
+
+#[test]
+fn prints_what_has_not_come() {
+    let mut city = City::new();
+    let (mut validator, mut card) = (Validator::new(1, 1), Card::new(1, 50_000));
+    let taps: Vec<_> = (0..3).map(|number| validator.done(&mut card, later(600 * number))).collect();
+    city.upload(&[taps[0].clone(), taps[2].clone()]);
+    let (code, text, _) = run(&city, &["gaps", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["of_devices"]["missing"], &json["of_cards"]["missing"]), (0, &1.into(), &1.into()));
+    assert_eq!(json["devices"][0]["at_risk"]["likely_minor"], 8_000);
+    assert_eq!((&json["cards"][0]["first"], &json["cards"][0]["named"][0]), (&2.into(), &"1-1-2".into()));
+    assert_eq!(run(&city, &["gaps"]).0, 0);
 }

@@ -9,6 +9,7 @@ mod desk_money;
 mod desk_support;
 mod desks;
 mod evidence;
+mod gaps;
 mod http;
 mod ingest;
 mod migration;
