@@ -14,6 +14,7 @@ use transit::tariff::Tariff;
 
 use crate::deny_list::DenyList;
 use crate::signer::Signer;
+use crate::silence::SilenceRule;
 use crate::suspense::UNKNOWN_DEADLINE_DAYS;
 use crate::vault::Vault;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub unproven_daily_limit: Amount,
     /// After how many days an unknown tap that nothing has decided counts as unresolved.
     pub unknown_deadline_days: NonZeroU16,
+    /// When a validator counts as silent.
+    pub silence: SilenceRule,
     /// Who may be owed money.
     pub operators: BTreeMap<OperatorId, String>,
     /// Whose each validator is.
@@ -86,6 +89,8 @@ struct ConfigFile {
     unproven_daily_limit_minor: Amount,
     #[serde(default = "unknown_deadline_days")]
     unknown_deadline_days: NonZeroU16,
+    #[serde(default)]
+    silence: SilenceRule,
     #[serde(rename = "operator", default)]
     operators: Vec<OperatorEntry>,
     #[serde(rename = "device", default)]
@@ -189,6 +194,7 @@ impl Config {
             transaction_mac_policy: file.transaction_mac_policy,
             unproven_daily_limit: file.unproven_daily_limit_minor,
             unknown_deadline_days: file.unknown_deadline_days,
+            silence: file.silence,
             operators,
             devices,
             desks,

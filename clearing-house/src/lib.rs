@@ -20,6 +20,7 @@
 //! desk_day  what each desk took and gave                     → to compare with the till
 //! suspense  unknown taps by age                            → pending and unresolved, with what would end them
 //! gaps      what logs lack and cards counted             → what has not come, with the money at risk
+//! silence   each validator against its own weeks before     → those that take no taps where they should
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
@@ -46,6 +47,7 @@ pub mod journey;
 pub mod ledger;
 pub mod settle;
 pub mod signer;
+pub mod silence;
 pub mod statement;
 pub mod status;
 pub mod store;

@@ -87,6 +87,15 @@ enum Command {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Name the validators that take no taps where their own weeks before say that they should.
+    Silence {
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        at: AtArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
     Status {
         #[command(flatten)]
@@ -188,6 +197,10 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
         Command::Gaps { config, output } => {
             let gaps = config.open()?.gaps()?;
             output.print(&gaps).map(|()| WELL)
+        }
+        Command::Silence { config, at, output } => {
+            let silence = config.open()?.silence(at.moment())?;
+            output.print(&silence).map(|()| WELL)
         }
         Command::Status { config, output } => {
             let status = config.open()?.status()?;

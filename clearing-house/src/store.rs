@@ -21,6 +21,7 @@ mod actions;
 mod desks;
 mod gaps;
 mod ledger;
+mod moments;
 mod suspense;
 mod unproven_records;
 

@@ -149,3 +149,17 @@ fn prints_what_has_not_come() {
     assert_eq!((&json["cards"][0]["first"], &json["cards"][0]["named"][0]), (&2.into(), &"1-1-2".into()));
     assert_eq!(run(&city, &["gaps"]).0, 0);
 }
+
+#[test]
+fn names_silent_validators() {
+    let mut city = City::with_settings("silence = { weeks = 1, one_in = 2, shortest_minutes = 1 }");
+    let (mut validator, card) = (Validator::new(1, 1), Card::new(1, 0));
+    let days = [1, 8, 8, 14];
+    let taps: Vec<_> = days.iter().map(|day| validator.declined(&card, later(86_400 * day))).collect();
+    city.upload(&taps);
+    let (code, text, _) = run(&city, &["silence", "--at", "2026-12-09T08:00:00+07:00", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["silent"][0]["device"], &json["silent"][0]["expected"]), (0, &1.into(), &2.0.into()));
+    assert_eq!((&json["too_little_history"][0], &json["rule"]["weeks"]), (&2.into(), &1.into()));
+    assert_eq!(run(&city, &["silence"]).0, 0);
+}

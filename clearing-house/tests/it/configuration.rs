@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clearing_house::Config;
+use clearing_house::silence::SilenceRule;
 use clearing_house::suspense::UNKNOWN_DEADLINE_DAYS;
 
 use crate::support::write_config;
@@ -13,6 +14,7 @@ fn the_shipped_example_loads() {
     let config = Config::read(&path, None).unwrap();
     assert_eq!(config.listen.port(), 8480);
     assert_eq!(config.unknown_deadline_days, UNKNOWN_DEADLINE_DAYS, "the example shows the default");
+    assert_eq!(config.silence, SilenceRule::default(), "the example shows the default");
     assert_eq!((config.devices.len(), config.desks.len()), (1, 1));
     assert_eq!((config.deny_list.version, config.deny_list.cards.len()), (7, 1));
 }
@@ -58,6 +60,8 @@ fn refused_with_path_and_line() {
     check(config, "daily_load_limit_minor = ", "daily_load_limit_minor = -", "an amount is 0 or more minor units");
     check(config, "[[operator]]", "deny_list = \"none.toml\"\n[[operator]]", "none.toml: cannot be read");
     check(config, "keys_class", "unknown_deadline_days = 0\nkeys_class", "expected a nonzero u16");
+    check(config, "[[operator]]", "[silence]\nweek = 4\n[[operator]]", "unknown field `week`");
+    check(config, "[[operator]]", "[silence]\none_in = 0\n[[operator]]", "expected a nonzero u32");
     check("tariff.toml", "pass_back_window_s", "window", "tariff.toml:5: unknown field `window`");
     check("keys.toml", "transaction_mac", "mac", "keys.toml:3: there is no key `mac`");
 }

@@ -15,6 +15,7 @@ mod ingest;
 mod migration;
 mod properties;
 mod settle;
+mod silence;
 mod support;
 mod suspense;
 mod unproven_desks;
