@@ -21,6 +21,7 @@
 //! suspense  unknown taps by age                            → pending and unresolved, with what would end them
 //! gaps      what logs lack and cards counted             → what has not come, with the money at risk
 //! silence   each validator against its own weeks before     → those that take no taps where they should
+//! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
@@ -31,6 +32,7 @@
 pub mod allowance;
 pub mod at_desk;
 pub mod backing;
+pub mod boards;
 mod chain;
 pub mod clearing_house;
 pub mod closing;

@@ -96,7 +96,7 @@ enum Command {
         #[command(flatten)]
         output: OutputArgument,
     },
-    /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage.
+    /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage, boards.
     Status {
         #[command(flatten)]
         config: ConfigArgument,
@@ -203,7 +203,7 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             output.print(&silence).map(|()| WELL)
         }
         Command::Status { config, output } => {
-            let status = config.open()?.status()?;
+            let status = config.open()?.status_at(now())?;
             output.print(&status).map(|()| WELL)
         }
     }

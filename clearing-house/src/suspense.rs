@@ -18,6 +18,7 @@ use transit::money::{Amount, Currency};
 use transit::time::{Moment, ServiceDay};
 
 use crate::clearing_house::ClearingHouse;
+use crate::config::Config;
 use crate::evidence::{self, Resolution, Writing};
 use crate::ledger::Account;
 use crate::store::{Books, PendingUnknown, StoreError};
@@ -146,22 +147,26 @@ impl ClearingHouse {
     pub fn suspense(&mut self, at: Moment) -> Result<Suspense, StoreError> {
         let Self { store, config } = self;
         let books = store.view()?;
-        let last_entry = books.last_entry_at(at)?;
-        let mut suspense = Suspense {
-            at,
-            unknown_deadline_days: config.unknown_deadline_days,
-            operators: Vec::new(),
-            pending: Waiting::default(),
-            unresolved: Waiting::default(),
-            account_minor: books.balance_of(Account::SuspenseUnknown, last_entry)?,
-            currency: config.tariff.currency.clone(),
-        };
-        for unknown in books.pending_unknowns(last_entry)? {
-            let tap = waiting(&books, &unknown, at, config.unknown_deadline_days)?;
-            suspense.add(&unknown, tap, &config.operators)?;
-        }
-        Ok(suspense)
+        suspense(&books, config, at)
     }
+}
+
+pub(crate) fn suspense(books: &Books<'_>, config: &Config, at: Moment) -> Result<Suspense, StoreError> {
+    let last_entry = books.last_entry_at(at)?;
+    let mut suspense = Suspense {
+        at,
+        unknown_deadline_days: config.unknown_deadline_days,
+        operators: Vec::new(),
+        pending: Waiting::default(),
+        unresolved: Waiting::default(),
+        account_minor: books.balance_of(Account::SuspenseUnknown, last_entry)?,
+        currency: config.tariff.currency.clone(),
+    };
+    for unknown in books.pending_unknowns(last_entry)? {
+        let tap = waiting(books, &unknown, at, config.unknown_deadline_days)?;
+        suspense.add(&unknown, tap, &config.operators)?;
+    }
+    Ok(suspense)
 }
 
 fn waiting(
