@@ -11,7 +11,7 @@ PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 # Where the DESFire clients of others are fetched to: beside the programs' folder.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
 
-.PHONY: help setup peers build demo run test interoperability fuzz bench deny
+.PHONY: help setup peers build demo run test interoperability soak fuzz bench deny
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: setup peers ## everything: format, lints, tests through the real pcscd, do
 
 interoperability: build peers ## every DESFire client of others against the virtual card: client, task, result
 	$(PROGRAMS)/interoperability
+
+soak: build ## fail every call to the file system and kill at random moments, KILLS (1000) and NTH (300)
+	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300)
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)

@@ -64,7 +64,8 @@ pub const SITES: [Site; 2] = [Site { device: 101, operator: 1, stop: 23 }, Site 
 /// The desk's reader, to a rider: after those of the validators.
 pub const DESK_READER: usize = SITES.len();
 
-const CLEARING_HOUSE_KEY: &str = "a2574cfc93f0ff6d0fcd292e060580ef92554b9122befa620f476862ab939454";
+/// What the clearing house of `fixtures/keys` signs with.
+pub(crate) const CLEARING_HOUSE_KEY: &str = "a2574cfc93f0ff6d0fcd292e060580ef92554b9122befa620f476862ab939454";
 
 impl City {
     /// Starts everything in `folder`, which is emptied first. With `screens`, a window for each validator on the

@@ -9,6 +9,7 @@
 //! | [`panel`] | what a validator shows, as seen from outside |
 //! | [`morning`] | the script of a short morning: `make demo` |
 //! | [`summary`] | its figures |
+//! | [`soak`] | the programs under failing calls and SIGKILL: `make soak`; `soak_…` are its parts |
 //! | [`by_hand`] | everything stays up, cards are tapped by typing their names: `make run` |
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,10 @@ pub mod morning;
 pub mod panel;
 pub mod process;
 pub mod rider;
+pub mod soak;
+pub mod soak_clearing_house;
+pub mod soak_shim;
+pub mod soak_taps;
 pub mod summary;
 
 /// Why a run cannot go on.

@@ -1,4 +1,4 @@
-//! `make demo` and `make run`; wiring only.
+//! `make demo`, `make run` and `make soak`; wiring only.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulation::{by_hand, morning};
+use simulation::{by_hand, morning, soak};
 
 /// The whole system as separate real processes, with virtual cards behind a real pcscd.
 #[derive(Parser)]
@@ -32,6 +32,30 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Make calls of the clearing house to the file system fail and kill it, and look what is left.
+    Soak {
+        /// Where books and logs go; emptied first.
+        #[arg(long, default_value = "target/soak")]
+        folder: PathBuf,
+        /// The cards, keys and tariff.
+        #[arg(long, default_value = "fixtures")]
+        fixtures: PathBuf,
+        /// SIGKILLs at random moments.
+        #[arg(long, default_value_t = 1_000)]
+        kills: u32,
+        /// Each of so many calls fails once in every way.
+        #[arg(long, default_value_t = 300)]
+        nth: u32,
+        /// What the random moments follow from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder of `figures.json`, which the figures are merged into.
+        #[arg(long, default_value = "target/bench")]
+        figures: PathBuf,
+        /// Print the report as JSON alone.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -52,6 +76,13 @@ fn main() -> ExitCode {
                 writeln!(out, "\n{}\nPictures: {}", summary.to_json(), place.folder.join("screens").display())
                     .map_err(simulation::Failed::system("telling what happened"))
             })
+        }
+        Command::Soak { folder, fixtures, kills, nth, seed, figures, json } => {
+            let extent = soak::Extent { kills, nth, seed, taps: soak::TAPS };
+            let mut progress: Box<dyn Write> = if json { Box::new(io::sink()) } else { Box::new(io::stdout()) };
+            soak::run(extent, &folder, &fixtures, &mut *progress)
+                .and_then(|report| report.merge_into(&figures).map(|()| report))
+                .and_then(|report| report.conclude(&mut out))
         }
         Command::Run { place } => by_hand::run(&place.folder, &place.fixtures, io::stdin().lock(), &mut out),
     };

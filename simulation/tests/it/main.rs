@@ -1,7 +1,9 @@
-//! Checks of the whole: the arrows between the crates, the documents, where keys may be seen, and a short morning through real processes.
+//! Checks of the whole: the arrows between the crates, the documents, where keys may be seen, a short morning through real
+//! processes, and a little of the soak.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod arrows;
 mod documents;
 mod key_hygiene;
 mod morning;
+mod soak;

@@ -1,0 +1,120 @@
+//! The preloaded library that makes a chosen call to the file system fail: `shim/failing_calls.c`.
+
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Failed;
+
+/// The compiled library.
+#[derive(Debug)]
+pub struct Shim(PathBuf);
+
+/// A call that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailingCall {
+    /// Which, from 1.
+    pub nth: u32,
+    /// In which way.
+    pub how: How,
+}
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// A sector cannot be written: this call alone.
+    InputOutput,
+    /// The disk is full from here on.
+    Full,
+    /// The disk is read-only from here on.
+    ReadOnly,
+    /// SIGKILL before the call.
+    Kill,
+}
+
+impl How {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::InputOutput, Self::Full, Self::ReadOnly, Self::Kill];
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InputOutput => "EIO",
+            Self::Full => "ENOSPC",
+            Self::ReadOnly => "EROFS",
+            Self::Kill => "KILL",
+        })
+    }
+}
+
+impl fmt::Display for FailingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at call {}", self.how, self.nth)
+    }
+}
+
+/// The call that failed, as the library tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Such as `fsync`.
+    pub function: String,
+    /// The file.
+    pub path: String,
+}
+
+impl Shim {
+    /// Compiles the library into `folder`.
+    ///
+    /// # Errors
+    /// There is no C compiler, or it refuses.
+    pub fn build(folder: &Path) -> Result<Self, Failed> {
+        const SOURCE: &str = include_str!("../shim/failing_calls.c");
+        let doing = "compiling shim/failing_calls.c with cc (Debian package build-essential)";
+        let library = folder.join("failing_calls.so");
+        // Another run may be using the library: its file is replaced, never written into.
+        let next = folder.join(format!("failing_calls.{}.so", std::process::id()));
+        let mut compiler = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-x", "c", "-", "-o"])
+            .arg(&next)
+            .arg("-ldl")
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(Failed::system(doing))?;
+        if let Some(mut input) = compiler.stdin.take() {
+            input.write_all(SOURCE.as_bytes()).map_err(Failed::system(doing))?;
+        }
+        if !compiler.wait().map_err(Failed::system(doing))?.success() {
+            return Err(Failed::Unexpected(format!("{doing}: it refuses")));
+        }
+        std::fs::rename(&next, &library).map_err(Failed::system(doing))?;
+        Ok(Self(library))
+    }
+
+    /// Makes a call of `command` to files below `folder` fail.
+    pub fn preload(&self, command: &mut Command, folder: &Path, call: FailingCall) {
+        command
+            .env("LD_PRELOAD", &self.0)
+            .env("FAILING_CALLS_FOLDER", folder)
+            .env("FAILING_CALLS_NTH", call.nth.to_string())
+            .env("FAILING_CALLS_HOW", call.how.to_string());
+    }
+}
+
+impl Reached {
+    /// Reads what the library wrote on a program's standard error, where it got so far.
+    #[must_use]
+    pub fn find(standard_error: &str) -> Option<Self> {
+        let told = standard_error.lines().find_map(|line| line.strip_prefix("failing_calls: call "))?;
+        let (function, rest) = told.split_once(", ")?.1.split_once(" of ")?;
+        let (path, _) = rest.rsplit_once(": ")?;
+        Some(Self { function: function.to_owned(), path: path.to_owned() })
+    }
+
+    /// The call makes a commit of SQLite durable.
+    #[must_use]
+    pub fn is_commit(&self) -> bool {
+        self.function.ends_with("sync") && self.path.ends_with("-wal")
+    }
+}

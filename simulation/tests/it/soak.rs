@@ -1,0 +1,59 @@
+//! A small part of `make soak`: the first calls, and a few kills.
+
+use std::path::Path;
+use std::process::Command;
+
+use simulation::soak::{Extent, Report, run};
+use simulation::soak_shim::{FailingCall, How, Reached, Shim};
+
+#[test]
+fn the_clearing_house_keeps_what_it_acknowledged_through_failing_calls_and_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let mut progress = Vec::new();
+    let extent = Extent { kills: 15, nth: 15, taps: 24, seed: 7 };
+    let report = run(extent, &folder.path().join("soak"), &fixtures, &mut progress).unwrap();
+    assert_eq!(report.problems, [""; 0]);
+    assert_eq!((report.acknowledged_taps_lost, report.panics), (0, 0));
+    // Each of the fifteen calls was reached in each way.
+    assert_eq!((report.nth_call_failures, report.kills_at_calls, report.kills), (45, 15, 30));
+}
+
+/// What the shim does to a program whose calls are known: `dd` opens, then writes three times.
+#[test]
+fn the_chosen_call_fails_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let shim = Shim::build(&folder).unwrap();
+    let below = folder.join("counted");
+    std::fs::create_dir(&below).unwrap();
+    let write = |nth, how| {
+        let file = below.join("file");
+        let mut command = Command::new("dd");
+        command.args(["if=/dev/zero", "bs=1", "count=3"]).arg(format!("of={}", file.display()));
+        shim.preload(&mut command, &below, FailingCall { nth, how });
+        let output = command.output().unwrap();
+        let reached = Reached::find(&String::from_utf8_lossy(&output.stderr)).map(|reached| reached.function);
+        let length = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        let _ = std::fs::remove_file(file);
+        (output.status.success(), reached, length)
+    };
+    let function = |name: &str| Some(name.to_owned());
+    assert_eq!(write(1, How::ReadOnly), (false, function("open"), 0));
+    assert_eq!(write(3, How::Full), (false, function("write"), 1));
+    assert_eq!(write(4, How::InputOutput), (false, function("write"), 2));
+    assert_eq!(write(4, How::Kill), (false, function("write"), 2));
+    assert_eq!(write(5, How::Kill), (true, None, 3));
+}
+
+#[test]
+fn figures_of_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figures.json");
+    std::fs::write(&path, "{\"tap_exchanges\": 7, \"kills\": 1}").unwrap();
+    Report { kills: 40, ..Report::default() }.merge_into(folder.path()).unwrap();
+    let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!((figures["tap_exchanges"].as_u64(), figures["kills"].as_u64()), (Some(7), Some(40)));
+    std::fs::write(&path, "no figures").unwrap();
+    assert!(Report::default().merge_into(folder.path()).is_err());
+}
