@@ -97,7 +97,7 @@ impl<K: KeyStore> Desk<K> {
     ) -> Result<Resumed, DeskError> {
         let is_written = written.ok_or(Refusal::NewCardUnknown(exchange.id))?;
         self.resolve(exchange, torn, is_written, None, serving)?;
-        let outcome = if is_written { ResumedOutcome::Found } else { ResumedOutcome::Undone };
+        let outcome = self.half_moved(exchange.id)?.unwrap_or(ResumedOutcome::Found);
         Ok(Resumed { action: exchange.id, kind: exchange.kind, amount_minor: exchange.amount, outcome })
     }
 

@@ -282,7 +282,14 @@ impl Speaker<'_> {
             }
             ResumedOutcome::Found => ("thẻ đã có", "the card had it already"),
             ResumedOutcome::Finished => ("đã ghi xong", "finished now"),
-            ResumedOutcome::Undone => ("thẻ không đổi", "the card is unchanged; nothing is owed"),
+            ResumedOutcome::Undone if resumed.kind == ActionKind::Transfer => {
+                ("thẻ không đổi, giá trị vẫn chuyển được", "the card is unchanged; its value can still be transferred")
+            }
+            ResumedOutcome::Undone => ("thẻ không đổi, không ai nợ ai", "the card is unchanged; nothing is owed"),
+            ResumedOutcome::HalfMoved => (
+                "thẻ cũ đã trống, giá trị và vé chờ thẻ mới",
+                "the old card is empty; its value and passes wait for a new card",
+            ),
             ResumedOutcome::Waits => {
                 ("chưa ghi được, tiền còn giữ tại quầy", "cannot be written now: the cash waits, or is given back")
             }

@@ -205,8 +205,12 @@ impl AtDesk {
     /// What the clearing house knows of an unknown step, which it must have before it can say anything of it.
     fn ask_of(&mut self, step: TapId, at: Moment) -> Result<Option<bool>, Failed> {
         let uplink = self.uplink()?;
-        uplink.sync(&mut self.desk.journal, at)?;
-        Ok(uplink.is_written(&self.desk.journal, step, at)?)
+        let word =
+            uplink.sync(&mut self.desk.journal, at).and_then(|_| uplink.is_written(&self.desk.journal, step, at));
+        word.map_err(|error| {
+            let Failed { exit_code, error, .. } = error.into();
+            Failed::new(exit_code, NoWord { step, source: error })
+        })
     }
 
     fn transfer(&mut self, transfer: &Transfer, at: Moment, resumed: &mut Vec<Resumed>) -> Result<Report, Failed> {
@@ -452,6 +456,16 @@ impl From<DeskError> for Failed {
             DeskError::NotWritten { .. } | DeskError::Unknown { .. } => Self::new(PRESENT_AGAIN, error),
         }
     }
+}
+
+/// The clearing house said nothing of a step that may be on a card.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "whether a card has what {step} wrote is not known: lay that card down, which tells it by itself, or try again later"
+)]
+struct NoWord {
+    step: TapId,
+    source: Box<dyn std::error::Error>,
 }
 
 impl From<UplinkError> for Failed {

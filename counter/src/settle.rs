@@ -36,8 +36,10 @@ pub enum ResumedOutcome {
     Found,
     /// The card did not have it, and has it now.
     Finished,
-    /// The card did not have it; nothing is owed to anybody.
+    /// The card did not have it; nothing is owed to anybody, and the grant of a transfer stays good.
     Undone,
+    /// An exchange: its old card is empty, and its value and passes wait in the journal for a new one.
+    HalfMoved,
     /// The card does not show any more whether it had it: the clearing house will tell.
     StillUnknown,
     /// The card does not have it, and the desk may not write it now: the cash waits, or is given back.
@@ -63,7 +65,7 @@ impl<K: KeyStore> Desk<K> {
             let first = open_action.first;
             let staff = if serving.staff == 0 { first.staff } else { serving.staff };
             let serving = Serving { staff, ..serving };
-            let outcome = match open_action.state {
+            let settled = match open_action.state {
                 // An issue finds out for itself how far the card is; an exchange waits for its new card.
                 _ if first.kind == ActionKind::Issue => continue,
                 OpenState::HalfMoved(_) => continue,
@@ -80,9 +82,16 @@ impl<K: KeyStore> Desk<K> {
                 }
                 OpenState::Paid | OpenState::Unknown(_) => continue,
             };
+            let outcome = self.half_moved(first.id)?.unwrap_or(settled);
             resumed.push(Resumed { action: first.id, kind: first.kind, amount_minor: first.amount, outcome });
         }
         Ok(())
+    }
+
+    /// What is to be said of an exchange whose value and passes are on no card, whichever card said so.
+    pub(crate) fn half_moved(&self, action: TapId) -> Result<Option<ResumedOutcome>, DeskError> {
+        let open = open_actions(&self.journal.of_action(action)?);
+        Ok(open.iter().any(|open| matches!(open.state, OpenState::HalfMoved(_))).then_some(ResumedOutcome::HalfMoved))
     }
 
     /// Asks the card whether an unknown step is on it, and records the answer.

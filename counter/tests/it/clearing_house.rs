@@ -319,7 +319,7 @@ fn an_exchange_whose_torn_new_card_is_gone_goes_on_by_the_word_of_the_clearing_h
         let written = ask(&mut shop);
         assert_eq!(written, Some(is_written));
         let resolved = shop.desk.resolve_new_card(&exchange, &step, written, serving).unwrap();
-        let outcome = if is_written { ResumedOutcome::Found } else { ResumedOutcome::Undone };
+        let outcome = if is_written { ResumedOutcome::Found } else { ResumedOutcome::HalfMoved };
         assert_eq!((resolved.action, resolved.outcome), (exchange.id, outcome));
         assert_eq!(shop.desk.torn_new_card(&exchange).unwrap(), None);
         assert_eq!(shop.desk.is_open(exchange.id).unwrap(), !is_written);

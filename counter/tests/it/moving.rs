@@ -103,6 +103,30 @@ fn torn_anywhere_on_either_card_an_exchange_moves_everything_once() {
     println!("exchange: {tears} tears");
 }
 
+/// A card that is seen again ends nothing of an exchange while its value is on no card, and that is what is told.
+#[test]
+fn an_exchange_whose_value_is_on_no_card_is_said_to_wait() {
+    // Each exchange takes sixteen; the last one commits.
+    for (card, fault, expected) in [
+        (0, Fault::LoseBefore(16), ResumedOutcome::Undone),
+        (0, Fault::LoseAfter(16), ResumedOutcome::HalfMoved),
+        (1, Fault::LoseBefore(16), ResumedOutcome::HalfMoved),
+        (1, Fault::LoseAfter(16), ResumedOutcome::Found),
+    ] {
+        let mut shop = Shop::new();
+        let (mut old, mut new) = (Pocket::new("student-pass"), Pocket::new("adult"));
+        let mut faults = [None, None];
+        faults[card] = Some(fault);
+        exchange(&mut shop, &mut old, &mut new, faults).unwrap_err();
+        let torn = if card == 0 { &mut old } else { &mut new };
+        let (uid, mut resumed) = (torn.uid(), Vec::new());
+        torn.present(None, |field| shop.desk.settle(field, &uid, AT, &mut fresh, &mut resumed)).0.unwrap();
+        assert_eq!(resumed[0].outcome, expected, "card {card} {fault:?}");
+        let waits = open_actions(&shop.steps()).iter().any(|open| matches!(open.state, OpenState::HalfMoved(_)));
+        assert_eq!(waits, expected == ResumedOutcome::HalfMoved, "card {card} {fault:?}");
+    }
+}
+
 #[test]
 fn the_old_card_cannot_be_the_new_one_and_several_waiting_exchanges_are_named() {
     let mut shop = Shop::new();

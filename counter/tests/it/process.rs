@@ -146,6 +146,65 @@ fn a_blank_card_is_issued_loaded_sold_to_torn_and_looked_at() {
     no_key_is_in_a_file(booth.folder.path());
 }
 
+/// One step after another with a single reader: the new card comes late, is torn, and only it can tell.
+#[test]
+fn an_exchange_that_was_interrupted_is_finished_by_its_name() {
+    let house = House::with_clock(now);
+    let booth = Booth::new(&house.url);
+    let config = booth.folder.path().join("counter.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("card_wait_s = 60", "card_wait_s = 5")).unwrap();
+    booth.json("sync");
+
+    let old = booth.lay_down(Pocket::new("student-pass").take(), None);
+    let without_new = booth.run("exchange --staff 7");
+    assert_eq!(without_new.status.code(), Some(3), "no other card came: {}", said(&without_new));
+    let open = booth.json("status")["open"][0].clone();
+    assert_eq!((open["kind"].as_str(), open["state"].as_str()), (Some("exchange"), Some("half_moved")));
+    let name = open["action"].as_str().unwrap().to_owned();
+    assert_eq!(old.remove().unwrap().remove().value(AID, 2), Some(0));
+
+    // Torn before the card acted, which the card says when it is back: it waits, and is not called settled.
+    let (adult, elderly) = (Pocket::new("adult").take(), Pocket::new("elderly").take());
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(adult, Some(Fault::LoseBefore(16)));
+    let finish = format!("exchange --staff 7 --finish {name}");
+    let torn = booth.run(&finish);
+    assert_eq!(torn.status.code(), Some(4), "{}", said(&torn));
+    let adult = holder.wait().unwrap().remove();
+
+    // With another card and no network nobody can tell; the remedy without a network is said.
+    house.close();
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(elderly, None);
+    let other = booth.run(&finish);
+    assert_eq!(other.status.code(), Some(5), "{}", said(&other));
+    assert!(
+        said(&other).contains("lay that card down") && said(&other).contains("cannot be reached"),
+        "{}",
+        said(&other)
+    );
+    assert_eq!(holder.remove().unwrap().remove().value(AID, 2), Some(0), "unchanged");
+
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(adult, None);
+    let looked_at = booth.run("inspect --language en");
+    let spoken = String::from_utf8_lossy(&looked_at.stdout).into_owned();
+    assert!(spoken.contains("its value and passes wait for a new card"), "{spoken}");
+    assert!(!spoken.contains("nothing is owed"), "{spoken}");
+    // Laid down once more, by the name.
+    let card = holder.remove().unwrap().remove();
+    thread::park_timeout(TWO_LOOKS);
+    let holder = booth.lay_down(card, None);
+    let moved = booth.json(&finish);
+    assert_eq!(moved["amount_minor"].as_i64(), Some(20_000), "{moved}");
+    assert_eq!(holder.remove().unwrap().remove().value(AID, 2), Some(70_000));
+    assert_eq!(booth.json("status")["open"], Value::Array(vec![]));
+    // No card is asked for where nothing waits.
+    let again = booth.run(&finish);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+}
+
 /// No master key lies in any file of a run, as bytes or as digits.
 fn no_key_is_in_a_file(folder: &Path) {
     let keys = crate::world::issuer_keys();
