@@ -7,6 +7,7 @@ use std::{
 };
 
 use benches::Failure;
+use serde_json::{Map, Value};
 
 /// What a figure must keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,11 +61,21 @@ impl fmt::Display for Bound {
     }
 }
 
-/// A flat object, name to number; whole numbers without a fraction.
-pub(crate) fn write_json(path: &Path, figures: &[Figure]) -> Result<(), Failure> {
-    let entries: Vec<String> =
-        figures.iter().map(|figure| format!("  {:?}: {}", figure.name, rounded(figure.value))).collect();
-    fs::write(path, format!("{{\n{}\n}}\n", entries.join(",\n")))?;
+/// A flat object, name to number; whole numbers without a fraction. What others measured and is in the file stays.
+pub(crate) fn merge_json(path: &Path, figures: &[Figure]) -> Result<(), Failure> {
+    let mut all: Map<String, Value> = match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for figure in figures {
+        let number: Value = serde_json::from_str(&rounded(figure.value).to_string())?;
+        all.insert(figure.name.to_owned(), number);
+    }
+    // Whoever reads meanwhile finds the old figures or the new ones.
+    let next = path.with_extension("json.next");
+    fs::write(&next, serde_json::to_string_pretty(&all)? + "\n")?;
+    fs::rename(&next, path)?;
     Ok(())
 }
 

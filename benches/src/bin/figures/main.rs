@@ -26,7 +26,7 @@ use std::{
 use benches::{Failure, bus::output_folder, desk};
 use clap::{Parser, Subcommand};
 
-use crate::figure::{Figure, print_table, write_json};
+use crate::figure::{Figure, merge_json, print_table};
 
 /// Measures what a tap costs.
 #[derive(Debug, Parser)]
@@ -99,7 +99,7 @@ fn measure_all() -> Result<bool, Failure> {
     figures.extend(counted_by_tests::measure()?);
 
     let path = output.join("figures.json");
-    write_json(&path, &figures)?;
+    merge_json(&path, &figures)?;
     let mut stdout = io::stdout().lock();
     print_table(&mut stdout, &figures)?;
     writeln!(stdout, "written to {}", path.canonicalize()?.display())?;
