@@ -4,6 +4,7 @@ use card_crypto::auth::{AuthenticationError, KeyHolder, MemoryKey, Opened};
 use card_crypto::channel::SessionKeys;
 use card_crypto::{Error, Key, Lost, Transport};
 use transit::id::CardToken;
+use zeroize::Zeroizing;
 
 use crate::key_set::{KeySet, KeySetError};
 use crate::role::KeyRole;
@@ -78,7 +79,7 @@ impl KeyStore for KeySet {
         uid: &[u8; 7],
         rnd_a: [u8; 16],
     ) -> Result<CardKeyHolder, KeyStoreError> {
-        Ok(CardKeyHolder { key: Self::card_key(self, role, version, uid)?, rnd_a })
+        Ok(CardKeyHolder { key: Self::card_key(self, role, version, uid)?, rnd_a: Zeroizing::new(rnd_a) })
     }
 
     fn card_key(&mut self, role: KeyRole, version: u8, uid: &[u8; 7]) -> Result<Key, KeyStoreError> {
@@ -97,12 +98,12 @@ impl KeyStore for KeySet {
 /// One card's own key, derived in this process.
 pub struct CardKeyHolder {
     key: Key,
-    rnd_a: [u8; 16],
+    rnd_a: Zeroizing<[u8; 16]>,
 }
 
 impl CardKeyHolder {
     fn memory_key(&self) -> MemoryKey<'_> {
-        MemoryKey::new(&self.key, self.rnd_a)
+        MemoryKey::new(&self.key, *self.rnd_a)
     }
 }
 

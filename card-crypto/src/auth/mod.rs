@@ -14,6 +14,8 @@ pub use self::{
     des::IsoDes,
     ev2::{Ev2First, Ev2NonFirst, Opened},
 };
+use zeroize::Zeroizing;
+
 use crate::{channel::SessionKeys, error::Error, key::Key};
 
 /// Whoever holds one AES key and proves it to a card, once: a key in memory, or a secure access module.
@@ -81,7 +83,7 @@ impl AuthenticationError<Infallible> {
 /// A key in this process's memory, and the challenge that its one handshake uses.
 pub struct MemoryKey<'a> {
     key: &'a Key,
-    rnd_a: [u8; 16],
+    rnd_a: Zeroizing<[u8; 16]>,
 }
 
 /// The challenge is one half of the session's keys.
@@ -94,8 +96,8 @@ impl fmt::Debug for MemoryKey<'_> {
 impl<'a> MemoryKey<'a> {
     /// The key and a challenge, which must be unpredictable and fresh.
     #[must_use]
-    pub const fn new(key: &'a Key, rnd_a: [u8; 16]) -> Self {
-        Self { key, rnd_a }
+    pub fn new(key: &'a Key, rnd_a: [u8; 16]) -> Self {
+        Self { key, rnd_a: Zeroizing::new(rnd_a) }
     }
 }
 
@@ -107,7 +109,7 @@ impl KeyHolder for MemoryKey<'_> {
         challenge: &[u8; 16],
         card: impl FnOnce(&[u8; 32]) -> Result<[u8; 16], Error>,
     ) -> Result<Key, AuthenticationError<Infallible>> {
-        let handshake = Aes::respond(self.key, self.rnd_a, challenge);
+        let handshake = Aes::respond(self.key, *self.rnd_a, challenge);
         let proof = card(handshake.cryptogram())?;
         Ok(handshake.open(&proof).map_err(Error::from)?)
     }
@@ -117,7 +119,7 @@ impl KeyHolder for MemoryKey<'_> {
         challenge: &[u8; 16],
         card: impl FnOnce(&[u8; 32]) -> Result<[u8; 32], Error>,
     ) -> Result<Opened, AuthenticationError<Infallible>> {
-        let handshake = Ev2First::respond(self.key, self.rnd_a, challenge);
+        let handshake = Ev2First::respond(self.key, *self.rnd_a, challenge);
         let proof = card(handshake.cryptogram())?;
         Ok(handshake.open(&proof, &[]).map_err(Error::from)?)
     }
@@ -127,7 +129,7 @@ impl KeyHolder for MemoryKey<'_> {
         challenge: &[u8; 16],
         card: impl FnOnce(&[u8; 32]) -> Result<[u8; 16], Error>,
     ) -> Result<SessionKeys, AuthenticationError<Infallible>> {
-        let handshake = Ev2NonFirst::respond(self.key, self.rnd_a, challenge);
+        let handshake = Ev2NonFirst::respond(self.key, *self.rnd_a, challenge);
         let proof = card(handshake.cryptogram())?;
         Ok(handshake.open(&proof).map_err(Error::from)?)
     }
