@@ -1,6 +1,8 @@
 //! Runs one command: opens what it needs, asks for the card, does it, answers.
 
+use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use counter::arguments::{Arguments, Block, Class, Command, KeysCommand, Pass, Sell, Transfer};
@@ -342,7 +344,7 @@ fn ceremony_of(command: &KeysCommand, is_json: bool, prompt: &mut Prompt) -> Res
         }
         KeysCommand::Split { keys, shares, needed } => {
             let sheets = ceremony::split_keys(keys, (*needed, *shares), prompt, &mut random_fill)?;
-            return sheets.iter().try_for_each(|sheet| print_line(sheet));
+            return sheets.iter().try_for_each(|sheet| print_secret(sheet));
         }
         KeysCommand::Combine { out } => {
             (ceremony::combine_keys(&mut io::stdin().lock(), out, prompt, &mut random_fill)?, None)
@@ -368,6 +370,13 @@ fn ceremony_of(command: &KeysCommand, is_json: bool, prompt: &mut Prompt) -> Res
 
 fn print_line(text: &str) -> Result<(), Failed> {
     writeln!(io::stdout(), "{text}").map_err(|error| Failed::new(WRONG_SETUP, error))
+}
+
+/// Prints what must not stay in this process's memory: past the buffer of standard output, which nothing wipes.
+fn print_secret(text: &str) -> Result<(), Failed> {
+    let failed = |error: io::Error| Failed::new(WRONG_SETUP, CeremonyError::Terminal(error));
+    let mut out = fs::File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(failed)
 }
 
 fn wanted(sell: &Sell) -> Wanted {
