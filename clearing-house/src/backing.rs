@@ -5,7 +5,7 @@
 //! card shows whether it took one, and in the order of the desk's log: what is found does not depend on the order in
 //! which the steps come. Two exceptions, which a thief would otherwise only have to arrange: a step whose first step is
 //! not in the books is backed by nothing, because a desk sends its log in order; and the old card of an exchange that was
-//! torn backs nothing before it has shown that it gave its value up.
+//! torn backs nothing before it has shown that it gave its value up, or is booked by its desk's word ([`crate::unproven`]).
 
 use transit::action::{Action, ActionKind, Step};
 use transit::id::TapId;
@@ -21,6 +21,8 @@ pub struct KnownStep {
     pub action: Action,
     /// Whether the card has shown that it took it; `None`: no proof says.
     pub shown: Option<bool>,
+    /// It is unknown, and the ledger has it: by such a proof, or by its desk's later word where the card can prove nothing.
+    pub is_booked: bool,
 }
 
 /// A step that uses up what was paid: written on a card, or given back.
@@ -102,7 +104,7 @@ fn backs(first: &KnownStep) -> Amount {
     let action = &first.action;
     let gave_up = match action.step {
         Step::Written => true,
-        Step::Unknown => first.shown == Some(true),
+        Step::Unknown => first.shown.unwrap_or(first.is_booked),
         Step::Paid | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Refunded | Step::Done => false,
     };
     if action.step == Step::Paid && action.names.is_none() {

@@ -32,7 +32,7 @@
 //! | … without a grant for it | `desk:N:cash` | `cards:float` |
 //!
 //! An unknown step of a desk moves nothing: what was paid for waits in `suspense:loads` until a proven record of the card
-//! names the step.
+//! names the step. Of a card that can prove nothing it counts as written once its desk says that the card took it.
 //!
 //! A ride at fare 0 is an entry without postings: it moves no money, and a statement counts it.
 

@@ -10,6 +10,7 @@
 //! vault     card token → UID, Transaction MAC                → did this card make this transaction?
 //! at_desk   what a desk wrote, made again                    → a difference is a finding
 //! backing   what a desk wrote, against what was paid         → an alarm where nothing was
+//! unproven  what a desk is believed of cards that prove nothing → a limit a day, and an alarm past it
 //! allowance what a desk may make, and who may take over      → an alarm where it made more
 //! journey   the fare decided again                           → basis of the fare; a difference is a finding
 //! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
@@ -54,6 +55,7 @@ pub mod statement;
 pub mod status;
 pub mod store;
 pub mod suspense;
+mod unproven;
 pub mod vault;
 pub mod verify;
 

@@ -129,7 +129,7 @@ fn pending(books: &Books<'_>) -> Result<PendingNow, StoreError> {
 fn actions_pending(books: &Books<'_>) -> Result<u64, StoreError> {
     let mut pending = 0;
     for action in books.unknown_actions()? {
-        pending += u64::from(books.is_pending(&action)?);
+        pending += u64::from(!books.has_entry(action.id)? && books.is_pending(&action)?);
     }
     Ok(pending)
 }

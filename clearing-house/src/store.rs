@@ -15,7 +15,7 @@ use transit::time::{Moment, ServiceDay};
 
 use crate::chain;
 use crate::evidence::{SlotProof, Writing, wanted_slot};
-use crate::finding::Finding;
+use crate::finding::{Finding, FindingKind};
 
 mod actions;
 mod desks;
@@ -23,6 +23,7 @@ mod gaps;
 mod ledger;
 mod moments;
 mod suspense;
+mod unproven_limits;
 mod unproven_records;
 
 pub(crate) use actions::{ActionColumns, StoredAction};
@@ -442,9 +443,9 @@ impl Books<'_> {
     }
 
     /// Whether a finding of this kind about this tap or step is there.
-    pub(crate) fn has_finding(&self, finding: &Finding) -> Result<bool, StoreError> {
+    pub(crate) fn has_finding(&self, kind: FindingKind, about: TapId) -> Result<bool, StoreError> {
         let mut statement = self.0.prepare_cached("SELECT 1 FROM finding WHERE tap = ?1 AND kind = ?2")?;
-        Ok(statement.exists([finding.tap.to_string(), finding.kind.name().to_owned()])?)
+        Ok(statement.exists([about.to_string(), kind.name().to_owned()])?)
     }
 
     /// The first finding whose row does not continue the chain.

@@ -8,6 +8,7 @@
 //! | evidence | the taps and steps that prove it |
 //! | entries of a tap | the tap: one booking for what it charged, and for an unknown one the end that the evidence gives |
 //! | the entry of a step of a desk | the step: cash by its word, value by the card's, a transfer by its grant |
+//! | what cards gave up that prove nothing | the limit that was in force and what the ledger had before, in its order |
 //! | answers to desks, deny lists | their signature; their chain |
 //! | kept aside, findings, all entries | their digests, chains and receipts; the sums of the postings |
 //! | `suspense:unknown` | the money of the pending unknown taps |

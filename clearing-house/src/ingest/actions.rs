@@ -3,11 +3,12 @@
 //! A desk's word moves cash, because the desk answers for the cash that it says it took. It moves value of a card only
 //! where the card proves it, or where nobody could gain by a lie: a load or a sale without a Transaction MAC (a card
 //! that has none) is booked and found, because the desk owes what was paid for it either way. What such a card gave up,
-//! by a refund or for another card, is booked up to a limit a day for each desk. Past it a refund is kept aside, and
-//! what an exchange says that the old card gave up is booked against the desk: its new card has the value.
+//! by a refund or for another card, is booked up to a limit a day for each desk ([`crate::unproven`]). Past it a refund is
+//! kept aside, or the later word that a torn one was taken, and what an exchange says that the old card gave up is booked
+//! against the desk: its new card has the value.
 
 use transit::action::{ACTION_LEN, Action, ActionError, ActionKind, SealedAction, Step};
-use transit::id::TapId;
+use transit::id::{DeviceId, TapId};
 use transit::money::Amount;
 use transit::sync::{TapAcknowledgement, Verdict};
 
@@ -21,6 +22,7 @@ use crate::evidence::{self, Resolution, Writing};
 use crate::finding::{Finding, FindingKind, about};
 use crate::ledger;
 use crate::store::StoreError;
+use crate::unproven;
 use crate::vault::Proof;
 
 impl Upload<'_> {
@@ -69,34 +71,64 @@ impl Upload<'_> {
         if let Some(objection) = self.objection_to_link(link(id, sealed), (owner, action.operator), neighbour)? {
             return Ok(Some(objection));
         }
-        if action.step == Step::Written && self.config.transaction_mac_policy == TransactionMacPolicy::Enforce {
-            match proof {
-                Proof::Right => {}
-                Proof::Missing if action.kind == ActionKind::Refund => {
-                    if let Some(why) = self.past_unproven_limit(action)? {
-                        let alarm = Some(FindingKind::UnprovenExceeded);
-                        return Ok(Some(Objection { verdict: Verdict::MacWrong, detail: about(id, why), alarm }));
-                    }
+        match action.step {
+            Step::Written if proof == Proof::Right => {}
+            Step::Written => {
+                if let (Proof::Wrong(why), TransactionMacPolicy::Enforce) = (proof, self.config.transaction_mac_policy)
+                {
+                    return object(id, Verdict::MacWrong, why);
                 }
-                Proof::Missing => {}
-                Proof::Wrong(why) => return object(id, Verdict::MacWrong, why),
+                return self.objection_to_word(action, action);
             }
+            Step::Confirmed { resolves } => {
+                if let Some(unknown) = self.books.action(resolves)?
+                    && unproven::confirms(action, &unknown)
+                    && unproven::waits_for_a_word(self.books, &unknown)?
+                {
+                    return self.objection_to_word(action, &unknown);
+                }
+            }
+            Step::Paid | Step::Unknown | Step::Void | Step::Voided { .. } | Step::Refunded | Step::Done => {}
         }
         Ok(None)
     }
 
-    /// Why the desk is not believed that a card without a Transaction MAC gave this up; `None` while it is.
-    fn past_unproven_limit(&self, action: &Action) -> Result<Option<String>, StoreError> {
-        let desk = action.id.device;
-        let limit = self.config.desks.get(&desk).map_or(Amount::ZERO, |desk| desk.unproven_daily_limit);
-        let day = self.stamp(action.at).days.settlement;
-        let given_up = self.books.unproven_given_up(desk, day)?.checked_add(ledger::moved(action));
-        if limit > Amount::ZERO && given_up.is_some_and(|given_up| given_up <= limit) {
+    /// What is said against `word` of a desk, by which a refund was made that no card proves. What an exchange took off
+    /// is booked in any case.
+    fn objection_to_word(&self, word: &Action, refund: &Action) -> Result<Option<Objection>, StoreError> {
+        if refund.kind != ActionKind::Refund {
             return Ok(None);
         }
-        let limit = limit.minor();
+        let subject = if word.id == refund.id { "it".to_owned() } else { format!("step {}", refund.id) };
+        Ok(self.past_unproven_limit(refund)?.map(|why| Objection {
+            verdict: Verdict::MacWrong,
+            detail: about(word.id, format!("{subject} {why}")),
+            alarm: Some(FindingKind::UnprovenExceeded),
+        }))
+    }
+
+    /// What a desk is believed a day of cards that prove nothing; `None`: everything.
+    fn unproven_limit(&self, desk: DeviceId) -> Option<Amount> {
+        let limit = || self.config.desks.get(&desk).map_or(Amount::ZERO, |desk| desk.unproven_daily_limit);
+        (self.config.transaction_mac_policy == TransactionMacPolicy::Enforce).then(limit)
+    }
+
+    /// Notes what decides over steps of `desk` in this upload, for the audit.
+    fn note_unproven_limit(&self, desk: DeviceId) -> Result<(), StoreError> {
+        self.books.note_unproven_limit(desk, self.receipt, self.unproven_limit(desk))
+    }
+
+    /// Why the desk is not believed that a card without a Transaction MAC gave this up, said of it; `None` while it is.
+    fn past_unproven_limit(&self, action: &Action) -> Result<Option<String>, StoreError> {
+        let desk = action.id.device;
+        let limit = self.unproven_limit(desk);
+        let given_up = self.books.unproven_given_up(desk, self.stamp(action.at).days.settlement, None)?;
+        if unproven::is_believed(limit, given_up, ledger::moved(action)) {
+            return Ok(None);
+        }
+        let limit = limit.map_or(0, Amount::minor);
         Ok(Some(format!(
-            "it carries no Transaction MAC, and desk {desk} is believed at most {limit} a day of what such cards gave up"
+            "carries no Transaction MAC, and desk {desk} is believed at most {limit} a day of what such cards gave up"
         )))
     }
 
@@ -137,9 +169,15 @@ impl Upload<'_> {
                     self.compare_evidence(&writing, &proof)?;
                 }
                 self.resolve_action(action)?;
+                self.book_on_word(action)?;
+            }
+            Step::Confirmed { resolves } => {
+                if let Some(unknown) = self.books.action(resolves)? {
+                    self.book_on_word(&unknown)?;
+                }
             }
             Step::Voided { resolves } => self.compare_void(resolves)?,
-            Step::Paid | Step::Void | Step::Confirmed { .. } | Step::Refunded | Step::Done => {}
+            Step::Paid | Step::Void | Step::Refunded | Step::Done => {}
         }
         if proven {
             self.add_evidence(&writing)?;
@@ -152,10 +190,33 @@ impl Upload<'_> {
     pub(super) fn resolve_action(&self, unknown: &Action) -> Result<(), StoreError> {
         let writing = Writing::of_action(unknown);
         let resolution = evidence::resolve(&writing, &self.proofs_about(&writing)?, false);
-        if resolution == Resolution::Confirmed && self.books.entries_of(unknown.id)?.is_empty() {
-            self.post_writing(unknown, true)?;
+        let is_booked = self.books.has_entry(unknown.id)?;
+        match resolution {
+            Resolution::Confirmed if !is_booked => self.post_writing(unknown, true)?,
+            Resolution::Voided if is_booked => {
+                let detail = "was booked on its desk's word, and its card proves that it did not take it";
+                self.find_once(&Finding::new(FindingKind::EvidenceDiffers, unknown.id, detail))?;
+            }
+            Resolution::Confirmed | Resolution::Voided | Resolution::Pending | Resolution::Disputed => {}
         }
         Ok(())
+    }
+
+    /// Books an unknown step of a card that can prove nothing, once its desk says that the card took it.
+    fn book_on_word(&self, unknown: &Action) -> Result<(), StoreError> {
+        if !unproven::waits_for_a_word(self.books, unknown)? || self.books.word_about(unknown)?.is_none() {
+            return Ok(());
+        }
+        // In the order of the log its word is kept aside past the limit; here the word came first.
+        if unknown.kind == ActionKind::Refund
+            && let Some(why) = self.past_unproven_limit(unknown)?
+        {
+            self.note_unproven_limit(unknown.id.device)?;
+            return self.find_once(&Finding::new(FindingKind::UnprovenExceeded, unknown.id, format!("it {why}")));
+        }
+        self.post_writing(unknown, false)?;
+        let detail = "its card has never proven anything, and its desk says later that the card took this";
+        self.find(&Finding::new(FindingKind::Unproven, unknown.id, detail))
     }
 
     /// Looks at the whole action that `step` is of, for what its steps say together. What was found before is not found
@@ -163,24 +224,29 @@ impl Upload<'_> {
     pub(super) fn check_backing(&self, step: &Action) -> Result<(), StoreError> {
         let first = backing::first_of(step);
         for finding in backing::check(first, &self.books.known_steps(first)?) {
-            if !self.books.has_finding(&finding)? {
-                self.find(&finding)?;
-            }
+            self.find_once(&finding)?;
         }
         Ok(())
     }
 
+    /// Finds it, where the same was not found before.
+    fn find_once(&self, finding: &Finding) -> Result<(), StoreError> {
+        if self.books.has_finding(finding.kind, finding.tap)? { Ok(()) } else { self.find(finding) }
+    }
+
     fn post_writing(&self, action: &Action, proven: bool) -> Result<(), StoreError> {
-        let is_surrender = action.kind == ActionKind::Exchange && action.gives_up();
-        let enforced = self.config.transaction_mac_policy == TransactionMacPolicy::Enforce;
-        let doubt = if is_surrender && !proven && enforced { self.past_unproven_limit(action)? } else { None };
+        let takes_off = !proven && unproven::takes_off(action);
+        let doubt = if takes_off { self.past_unproven_limit(action)? } else { None };
+        if !proven {
+            self.note_unproven_limit(action.id.device)?;
+        }
         let is_transfer = action.kind == ActionKind::Transfer;
         let backed = if is_transfer { allowance::backs(self.books, action, None)? } else { doubt.is_none() };
         if let Some(entry) = ledger::of_writing(action, backed, self.stamp(action.at)) {
             self.books.post(&entry)?;
         }
         if let Some(why) = doubt {
-            self.find(&Finding::new(FindingKind::UnprovenExceeded, action.id, why))?;
+            self.find(&Finding::new(FindingKind::UnprovenExceeded, action.id, format!("it {why}")))?;
         }
         if is_transfer && !backed {
             let detail = "a transfer without a grant for this desk, card and amount, or with one that was used before";

@@ -4,7 +4,6 @@ use rusqlite::{OptionalExtension, params};
 use transit::action::{Action, SealedAction, Step};
 use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
 use transit::money::Amount;
-use transit::time::ServiceDay;
 
 use super::{Books, StoreError, parsed};
 use crate::backing::{KnownStep, first_of};
@@ -131,7 +130,11 @@ impl Books<'_> {
     pub(crate) fn known_steps(&self, first: TapId) -> Result<Vec<KnownStep>, StoreError> {
         let others = self.actions_naming(first)?.into_iter().filter(|step| first_of(step) == first);
         let steps = self.action(first)?.into_iter().chain(others);
-        steps.map(|action| Ok(KnownStep { shown: self.shown(&action)?, action })).collect()
+        let known = |action: Action| {
+            let is_booked = action.step == Step::Unknown && self.has_entry(action.id)?;
+            Ok(KnownStep { shown: self.shown(&action)?, is_booked, action })
+        };
+        steps.map(known).collect()
     }
 
     /// Whether the card has shown that it took the unknown step `action`.
@@ -269,18 +272,6 @@ impl Books<'_> {
         )?;
         let minor = statement.query_row(params![desk.number(), epoch], |row| row.get(0))?;
         Amount::from_minor(minor).ok_or_else(|| StoreError::Damaged("an amount is negative".to_owned()))
-    }
-
-    /// What a desk was believed, for `day`, that cards gave up which have not proven it.
-    pub(crate) fn unproven_given_up(&self, desk: DeviceId, day: ServiceDay) -> Result<Amount, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT coalesce(-sum(posting.amount), 0) FROM entry \
-             JOIN action ON action.id = entry.tap AND action.proven = 0 AND action.step = 'written' \
-             JOIN posting ON posting.entry = entry.id AND posting.account = 'cards:float' \
-             WHERE entry.kind IN ('paid_out', 'taken_over') AND entry.settlement_day = ?1 AND action.device = ?2",
-        )?;
-        let minor = statement.query_row(params![day.to_string(), desk.number()], |row| row.get(0))?;
-        Amount::from_minor(minor).ok_or_else(|| StoreError::Damaged(format!("unproven refunds sum to {minor}")))
     }
 
     /// The taps and actions of a card that carry this transaction counter.

@@ -7,8 +7,10 @@ use transit::time::Moment;
 use super::{Audit, Named, Wrong, ensure, walk};
 use crate::allowance;
 use crate::evidence::{self, Resolution, Writing};
+use crate::finding::FindingKind;
 use crate::ledger::{self, Account, Entry};
 use crate::store::{ActionColumns, StoredAction, StoredAnswer, StoredEntry};
+use crate::unproven;
 use crate::vault::Proof;
 
 impl Audit<'_> {
@@ -24,7 +26,7 @@ impl Audit<'_> {
                     self.in_chain(&name, sealed.previous_hash(), &mut previous)?;
                     let at = self.in_receipt(&name, stored.receipt, &mut receipt)?;
                     proofs += self.proves(&name, stored.proven, &Writing::of_action(&action))?;
-                    self.action_entry(&action, stored.proven, at)?;
+                    self.action_entry(&action, &stored, at)?;
                     actions += 1;
                     proven += u64::from(stored.proven);
                     Ok(())
@@ -52,23 +54,47 @@ impl Audit<'_> {
         Ok((action, sealed))
     }
 
-    /// The entry of a step is the one that the step and the evidence give.
-    fn action_entry(&self, action: &Action, proven: bool, at: Moment) -> Result<(), Wrong> {
+    /// The entry of a step is the one that the step and the evidence give, or the word of its desk.
+    fn action_entry(&self, action: &Action, row: &StoredAction, at: Moment) -> Result<(), Wrong> {
         let entries = self.books.entries_of(action.id)?;
         let name = || format!("action {}", action.id);
         let [stored] = &entries[..] else {
             ensure(entries.is_empty(), || format!("{}: the ledger has {} entries for it", name(), entries.len()))?;
-            let expected = self.moves_something(action)? == Some(true);
+            let expected = self.moves_something(action)? == Some(true) || self.lacks_its_word(action, row.receipt)?;
             return ensure(!expected, || format!("{}: the ledger has no entry for it", name()));
         };
-        let moves = self.moves_something(action)? != Some(false);
-        let expected = if moves { self.expected_action_entry(action, proven, stored)? } else { None };
+        let word = self.word(action, row)?;
+        let moves = word.is_some() || self.moves_something(action)? != Some(false);
+        let expected = if moves { self.expected_action_entry(action, word, stored)? } else { None };
         ensure(expected.as_ref() == Some(&stored.entry), || {
             format!("{}: entry {} is not what it gives", name(), stored.id)
         })?;
         ensure(action.step == Step::Unknown || at == stored.entry.posted_at, || {
             format!("{}: entry {} is not of the time of its receipt", name(), stored.id)
         })
+    }
+
+    /// The upload by which a step is booked on its desk's word, where it is: no proof says so.
+    fn word(&self, action: &Action, row: &StoredAction) -> Result<Option<i64>, Wrong> {
+        if action.step == Step::Written && !row.proven {
+            return Ok(Some(row.receipt));
+        }
+        if action.step == Step::Unknown && self.books.has_finding(FindingKind::Unproven, action.id)? {
+            return Ok(self.books.word_about(action)?.map(|word| word.max(row.receipt)));
+        }
+        Ok(None)
+    }
+
+    /// Whether the ledger should have a torn step, which came with upload `receipt`, by its desk's later word, and has
+    /// it not, though no alarm says why.
+    fn lacks_its_word(&self, action: &Action, receipt: i64) -> Result<bool, Wrong> {
+        if !unproven::waits_for_a_word(self.books, action)? {
+            return Ok(false);
+        }
+        let Some(word) = self.books.word_about(action)? else { return Ok(false) };
+        // Books of before such words counted name no limit for them.
+        let counted = self.books.unproven_limit(action.id.device, word.max(receipt))?.is_some();
+        Ok(counted && !self.books.has_finding(FindingKind::UnprovenExceeded, action.id)?)
     }
 
     /// Whether a step has an entry; `None` where proofs contradict each other, and the first may have made one.
@@ -91,26 +117,40 @@ impl Audit<'_> {
         })
     }
 
+    /// `word` is the upload by which it is booked on its desk's word.
     fn expected_action_entry(
         &self,
         action: &Action,
-        proven: bool,
+        word: Option<i64>,
         stored: &StoredEntry,
     ) -> Result<Option<Entry>, Wrong> {
         let stamp = self.stamp(action.at, stored);
-        let backed = if action.kind == ActionKind::Transfer {
-            allowance::backs(self.books, action, Some(stored.id))?
-        } else {
-            // How much the desk was believed is the configuration of its time: without a proof either is right.
-            let desk = Account::DeskCash(action.id.device);
-            let charges_desk = stored.entry.postings.iter().any(|posting| posting.account == desk);
-            proven || action.step != Step::Written || !charges_desk
+        let backed = match word {
+            _ if action.kind == ActionKind::Transfer => allowance::backs(self.books, action, Some(stored.id))?,
+            Some(receipt) if unproven::takes_off(action) => self.was_believed(action, receipt, stored)?,
+            Some(_) | None => true,
         };
+        if action.kind == ActionKind::Refund && !backed {
+            return Ok(None);
+        }
         let mut expected = ledger::of_cash(action, stamp).or_else(|| ledger::of_writing(action, backed, stamp));
         if let Some(entry) = &mut expected {
             entry.postings.sort_by_key(|posting| posting.account.to_string());
         }
         Ok(expected)
+    }
+
+    /// Whether the desk was believed, by the limit that was in force and what the ledger had before this entry.
+    fn was_believed(&self, action: &Action, receipt: i64, stored: &StoredEntry) -> Result<bool, Wrong> {
+        let desk = action.id.device;
+        let Some(limit) = self.books.unproven_limit(desk, receipt)? else {
+            // Books of before limits were noted: either booking is right.
+            let account = Account::DeskCash(desk);
+            let charges_desk = stored.entry.postings.iter().any(|posting| posting.account == account);
+            return Ok(action.kind == ActionKind::Refund || !charges_desk);
+        };
+        let given_up = self.books.unproven_given_up(desk, stored.entry.settlement_day, Some(stored.id))?;
+        Ok(unproven::is_believed(limit, given_up, ledger::moved(action)))
     }
 
     /// What desks were promised, and the deny lists that were handed out.
@@ -121,6 +161,9 @@ impl Audit<'_> {
             let signed = self.config.signer.signed_answer(&answer.text, &answer.signature);
             ensure(signed, || format!("answer {number} is not what was signed"))?;
             ensure(says(answer)?, || format!("answer {number}: its row is not what its text says"))?;
+        }
+        if let Some(id) = self.books.broken_unproven_limit()? {
+            return Err(Wrong(format!("unproven limit {id} was changed, or one before it removed")));
         }
         match self.books.broken_deny_list()? {
             Some(version) => Err(Wrong(format!("deny list {version} was changed, or one before it removed"))),

@@ -158,15 +158,16 @@ fn a_load_decides_an_unknown_tap() {
 }
 
 #[test]
-fn a_desk_s_word_about_an_unknown_load_moves_nothing() {
+fn a_desk_s_word_about_an_unknown_load_of_a_card_that_can_prove_moves_nothing() {
     let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let mut steps = desk.load(&mut card, MORNING, 10_000);
     let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
     let names = paid.open().unwrap().id;
     let unknown = desk.top_up(names, &mut card, later(5), 100_000, End::Unknown { committed: true });
     let resolves = unknown.open().unwrap().id;
-    let waiting = [-100_000, 100_000, 0, 0, 0];
+    let waiting = [-110_000, 100_000, 10_000, 0, 0];
     let confirmed = desk.step((ActionKind::TopUp, Step::Confirmed { resolves }), Some(names), &card, later(9), 100_000);
-    let steps = [paid, unknown, confirmed];
+    steps.extend([paid, unknown, confirmed]);
     assert_eq!(after(&steps), waiting);
     let mut city = City::new();
     city.upload_actions(&steps);
@@ -174,7 +175,7 @@ fn a_desk_s_word_about_an_unknown_load_moves_nothing() {
     let ride = Validator::new(1, 1).done(&mut card, later(600));
     city.upload(std::slice::from_ref(&ride));
     assert_eq!(city.clearing_house.status().unwrap().actions_pending, 0);
-    assert_eq!(after_either_way(&steps, &[ride]), [-100_000, 0, 92_000, 0, 8_000]);
+    assert_eq!(after_either_way(&steps, &[ride]), [-110_000, 0, 102_000, 0, 8_000]);
 }
 
 /// The desk says void and gives the cash back; the card says otherwise. The desk is short, and people are told.

@@ -60,9 +60,15 @@ fn desks(city: &mut City) {
     city.upload_actions_at(&[desk.transfer(&grant, &mut new, at, 20_000)], at);
     city.upload_actions_at(&[desk.transfer(&grant, &mut new, at, 20_000)], at);
     city.clearing_house.deny_list(at).unwrap();
+    // A torn refund of a card that can prove nothing: its desk's word is past what it is believed.
+    desk.serves_ev1 = true;
+    let mut ev1 = Card::new(23, 3_000);
+    let unknown = desk.refund(&mut ev1, at, 1_000, End::Unknown { committed: true });
+    city.upload_actions_at(&[unknown], at);
+    city.upload_actions_at(&desk.exchange(&mut ev1, &mut Card::new(24, 0), at), at);
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "receipt",
     "tap",
     "action",
@@ -75,6 +81,7 @@ const TABLES: [&str; 12] = [
     "closed_day",
     "desk_answer",
     "deny_list",
+    "unproven_limit",
 ];
 
 fn tamper(city: &City, sql: &str) {
@@ -127,6 +134,7 @@ fn names_what_was_changed() {
         ),
         ("DELETE FROM desk_answer WHERE id = 1", "answer 1 is missing"),
         ("UPDATE deny_list SET cards = x'' WHERE version = 1", "deny list 1 was changed"),
+        ("UPDATE unproven_limit SET minor = 1 WHERE id = 1", "unproven limit 1 was changed"),
     ];
     for (sql, expected) in cases {
         let mut city = full();
