@@ -14,6 +14,13 @@ use transit::money::Amount;
 use crate::finding::{Finding, FindingKind};
 use crate::ledger::moved;
 
+/// The most steps that one action may have; what comes after them is kept aside.
+///
+/// Steps are looked at together, so that each costs as much as its action has steps. A desk makes the first one, and no
+/// more than two each time that a card is laid down: what became of a torn step, and the next attempt. A person does
+/// that each time, and gives the cash back long before the hundredth.
+pub const STEPS_PER_ACTION_MAX: u32 = 256;
+
 /// A step of an action, and what is known of its card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownStep {

@@ -117,7 +117,7 @@ impl DeskDay {
                     self.written_minor = sum(self.written_minor, moved)?;
                 }
             }
-            Step::Unknown if books.is_pending(action)? && !is_voided(books, action)? => {
+            Step::Unknown if books.is_pending(action)? && !books.is_said_void(action.id)? => {
                 self.unknown.push(action.id.to_string())
             }
             Step::Written | Step::Unknown | Step::Void | Step::Confirmed { .. } | Step::Voided { .. } | Step::Done => {}
@@ -134,7 +134,7 @@ impl DeskDay {
 
 /// Whether what was paid in this step is on a card, or was given back.
 fn finished(books: &Books<'_>, paid: &Action) -> Result<bool, StoreError> {
-    for step in books.actions_naming(paid.id)? {
+    for step in books.later_steps(paid.id)? {
         if step.step == Step::Refunded || !books.entries_of(step.id)?.is_empty() {
             return Ok(true);
         }
@@ -147,11 +147,6 @@ fn unbacked(books: &Books<'_>, action: &Action) -> Result<i64, StoreError> {
     let first = backing::first_of(action);
     let endings = backing::endings(first, &books.known_steps(first)?);
     Ok(endings.iter().filter(|ending| ending.step == action.id).map(|ending| ending.unbacked.minor()).sum())
-}
-
-fn is_voided(books: &Books<'_>, unknown: &Action) -> Result<bool, StoreError> {
-    let looks = books.actions_resolving(unknown.id)?;
-    Ok(looks.iter().any(|look| matches!(look.step, Step::Voided { .. })))
 }
 
 fn sum(a: i64, b: i64) -> Result<i64, StoreError> {

@@ -63,9 +63,11 @@ pub enum FindingKind {
     /// A desk says of more value in a day than it is believed that cards without a Transaction MAC gave it up. An
     /// alarm.
     UnprovenExceeded,
+    /// An action has as many steps as a desk can make, and more came. An alarm.
+    TooManySteps,
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "conflict",
     "unproven",
     "decision_differs",
@@ -82,6 +84,7 @@ const NAMES: [&str; 16] = [
     "ended_twice",
     "more_than_said",
     "unproven_exceeded",
+    "too_many_steps",
 ];
 
 impl FindingKind {
@@ -99,7 +102,8 @@ impl FindingKind {
             | Self::Unbacked
             | Self::EndedTwice
             | Self::MoreThanSaid
-            | Self::UnprovenExceeded => "alarm",
+            | Self::UnprovenExceeded
+            | Self::TooManySteps => "alarm",
             Self::Unproven
             | Self::DecisionDiffers
             | Self::Undecidable

@@ -66,6 +66,8 @@ pub enum Verdict {
     UnknownDevice,
     /// Not signed by the desk that it names: kept aside.
     SignatureWrong,
+    /// One more step of an action than a desk can make: kept aside, alarm.
+    TooManySteps,
 }
 
 impl Verdict {
@@ -87,6 +89,7 @@ impl Verdict {
             Self::Malformed => "malformed",
             Self::UnknownDevice => "unknown_device",
             Self::SignatureWrong => "signature_wrong",
+            Self::TooManySteps => "too_many_steps",
         }
     }
 

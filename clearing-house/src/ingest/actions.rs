@@ -15,7 +15,7 @@ use transit::sync::{TapAcknowledgement, Verdict};
 use super::{Link, Objection, Upload, acknowledge, object};
 use crate::allowance;
 use crate::at_desk;
-use crate::backing;
+use crate::backing::{self, STEPS_PER_ACTION_MAX};
 use crate::chain;
 use crate::config::TransactionMacPolicy;
 use crate::evidence::{self, Resolution, Writing};
@@ -70,6 +70,12 @@ impl Upload<'_> {
         let neighbour = |id| Ok(self.books.sealed_action(id)?.map(|sealed| link(id, &sealed)));
         if let Some(objection) = self.objection_to_link(link(id, sealed), (owner, action.operator), neighbour)? {
             return Ok(Some(objection));
+        }
+        let first = backing::first_of(action);
+        if first != id && self.books.steps_of(first)? >= STEPS_PER_ACTION_MAX {
+            let why = format!("action {first} has {STEPS_PER_ACTION_MAX} steps in the books, and no desk makes more");
+            self.find_once(&Finding::new(FindingKind::TooManySteps, first, format!("{id} and what follows: {why}")))?;
+            return object(id, Verdict::TooManySteps, &why);
         }
         match action.step {
             Step::Written if proof == Proof::Right => {}
@@ -269,12 +275,6 @@ impl Upload<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether its desk says of an unknown step that it was not committed.
-    pub(super) fn was_void_step(&self, id: TapId) -> Result<bool, StoreError> {
-        let looks = self.books.actions_resolving(id)?;
-        Ok(looks.iter().any(|look| matches!(look.step, Step::Voided { .. }) && look.id.device == id.device))
     }
 }
 

@@ -148,7 +148,7 @@ impl Upload<'_> {
     /// Whether an unknown tap or step was voided by a later look at the card.
     pub(super) fn was_voided(&self, id: TapId) -> Result<bool, StoreError> {
         let entries = self.books.entries_of(id)?;
-        Ok(entries.iter().any(|stored| stored.entry.kind == EntryKind::UnknownVoided) || self.was_void_step(id)?)
+        Ok(entries.iter().any(|stored| stored.entry.kind == EntryKind::UnknownVoided) || self.books.is_said_void(id)?)
     }
 }
 

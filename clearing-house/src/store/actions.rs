@@ -6,7 +6,7 @@ use transit::id::{CardToken, DeviceId, Epoch, HolderReference, TapId};
 use transit::money::Amount;
 
 use super::{Books, StoreError, parsed};
-use crate::backing::{KnownStep, first_of};
+use crate::backing::KnownStep;
 use crate::evidence::{Resolution, Writing, resolve, wanted_slot};
 
 /// A step as it lies in the books.
@@ -121,15 +121,25 @@ impl Books<'_> {
         opened.transpose().map_err(|source| StoreError::Action { id: id.to_string(), source })
     }
 
-    /// The steps of the action whose first step this is, without it.
-    pub(crate) fn actions_naming(&self, first: TapId) -> Result<Vec<Action>, StoreError> {
-        self.actions("WHERE names = ?1", [first.to_string()])
+    /// The steps of the action whose first step this is, without it ([`crate::backing::first_of`]).
+    pub(crate) fn later_steps(&self, first: TapId) -> Result<Vec<Action>, StoreError> {
+        let TapId { device, epoch, sequence } = first;
+        let log = params![first.to_string(), device.number(), epoch, sequence];
+        self.actions("WHERE names = ?1 AND device = ?2 AND epoch = ?3 AND sequence > ?4", log)
+    }
+
+    /// How many steps the action has whose first step this is; that one counts though it has not come.
+    pub(crate) fn steps_of(&self, first: TapId) -> Result<u32, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT 1 + count(*) FROM action WHERE names = ?1 AND device = ?2 AND epoch = ?3 AND sequence > ?4",
+        )?;
+        let TapId { device, epoch, sequence } = first;
+        Ok(statement.query_row(params![first.to_string(), device.number(), epoch, sequence], |row| row.get(0))?)
     }
 
     /// The known steps of the action whose first step is `first`, in the order of the log.
     pub(crate) fn known_steps(&self, first: TapId) -> Result<Vec<KnownStep>, StoreError> {
-        let others = self.actions_naming(first)?.into_iter().filter(|step| first_of(step) == first);
-        let steps = self.action(first)?.into_iter().chain(others);
+        let steps = self.action(first)?.into_iter().chain(self.later_steps(first)?);
         let known = |action: Action| {
             let is_booked = action.step == Step::Unknown && self.has_entry(action.id)?;
             Ok(KnownStep { shown: self.shown(&action)?, is_booked, action })
@@ -148,9 +158,11 @@ impl Books<'_> {
         })
     }
 
-    /// The later looks at the card that resolve the unknown step `id`.
-    pub(crate) fn actions_resolving(&self, id: TapId) -> Result<Vec<Action>, StoreError> {
-        self.actions("WHERE resolves = ?1", [id.to_string()])
+    /// Whether its desk says of the unknown step `id`, after a later look at the card, that it was not committed.
+    pub(crate) fn is_said_void(&self, id: TapId) -> Result<bool, StoreError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT 1 FROM action WHERE resolves = ?1 AND device = ?2 AND step = 'voided'")?;
+        Ok(statement.exists(params![id.to_string(), id.device.number()])?)
     }
 
     /// The unknown steps that were to write this record of this card.

@@ -17,6 +17,7 @@ mod migration;
 mod properties;
 mod settle;
 mod silence;
+mod step_bound;
 mod support;
 mod suspense;
 mod unproven_desks;
