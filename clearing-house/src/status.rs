@@ -8,6 +8,7 @@ use transit::money::{Amount, Currency};
 
 use crate::clearing_house::ClearingHouse;
 use crate::store::{Books, Counted, StoreError};
+use crate::unproven;
 
 /// The state of the books in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,7 +25,8 @@ pub struct Status {
     pub actions: BTreeMap<String, u64>,
     /// Those of them that their cards prove.
     pub actions_proven: u64,
-    /// Those of them that are unknown and of which no card has shown yet whether it took them.
+    /// Those of them that are unknown and of which no card has shown yet whether it took them, nor its desk has said so
+    /// of a card that can prove nothing.
     pub actions_pending: u64,
     /// What was said of every tap and action that came: those in the books, and those kept aside, by verdict.
     pub verdicts: BTreeMap<String, u64>,
@@ -129,7 +131,7 @@ fn pending(books: &Books<'_>) -> Result<PendingNow, StoreError> {
 fn actions_pending(books: &Books<'_>) -> Result<u64, StoreError> {
     let mut pending = 0;
     for action in books.unknown_actions()? {
-        pending += u64::from(!books.has_entry(action.id)? && books.is_pending(&action)?);
+        pending += u64::from(unproven::is_undecided(books, &action)?);
     }
     Ok(pending)
 }

@@ -30,6 +30,15 @@ pub(crate) fn waits_for_a_word(books: &Books<'_>, unknown: &Action) -> Result<bo
     Ok(unknown.step == Step::Unknown && !books.has_entry(unknown.id)? && !books.proves_anything(unknown.card)?)
 }
 
+/// Whether the card of the unknown step `unknown` has not shown whether it took that step, and its desk has not said so
+/// of a card that can prove nothing.
+pub(crate) fn is_undecided(books: &Books<'_>, unknown: &Action) -> Result<bool, StoreError> {
+    if books.has_entry(unknown.id)? || !books.is_pending(unknown)? {
+        return Ok(false);
+    }
+    Ok(books.proves_anything(unknown.card)? || !books.is_said_void(unknown.id)?)
+}
+
 /// Whether a desk of which `given_up` was believed on one day is believed `more`, under a limit of `limit`; `None` is
 /// without one, and 0 believes nothing.
 pub(crate) fn is_believed(limit: Option<Amount>, given_up: Amount, more: Amount) -> bool {

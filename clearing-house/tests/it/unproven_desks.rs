@@ -167,6 +167,7 @@ fn a_torn_refund_of_an_ev1_card_is_booked_on_its_desk_s_later_word_up_to_the_lim
     let mut desk = ev1_desk();
     let void = torn_refund(&mut desk, &mut card, 10_000, voided);
     assert_eq!(upload(&mut next, &void), [Accepted; 2]);
+    assert_eq!(next.clearing_house.status().unwrap().actions_pending, 0);
     let [unknown, _] = torn_refund(&mut desk, &mut card, 10_000, voided);
     (desk.next.sequence, desk.hash) = (4, unknown.hash());
     let resolves = unknown.open().unwrap().id;
