@@ -10,6 +10,7 @@
 
 mod cash;
 mod clearing_house;
+mod ev1_day;
 mod issue;
 mod journal;
 mod looking;
