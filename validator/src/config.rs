@@ -45,6 +45,8 @@ pub struct CoreConfig {
     pub keys_class: KeysClass,
     /// The tap log, created where there is none.
     pub log: PathBuf,
+    /// The head of the tap log in a second place, best on another medium; beside the log where it is not given.
+    pub log_head: Option<PathBuf>,
     /// The epoch that a newly created log begins with.
     #[serde(default = "default_epoch")]
     pub epoch: u8,
@@ -135,6 +137,7 @@ impl Core {
         config.tariff = from_here(&config.tariff);
         config.deny_list = config.deny_list.as_deref().map(from_here);
         config.log = from_here(&config.log);
+        config.log_head = config.log_head.as_deref().map(from_here);
         config.panel_socket = from_here(&config.panel_socket);
         config.link_socket = from_here(&config.link_socket);
         if ![64, 128, 256].contains(&config.frame_size) {

@@ -16,7 +16,7 @@ use transit::time::Moment;
 use crate::config::{Core, Limits};
 use crate::engine::{Answer, Engine, Rules};
 use crate::link::{Link, LinkEvent, ToCore, ToSync, check_acknowledgement};
-use crate::log::{LogFailed, TapLog};
+use crate::log::{LogFailed, LogFiles, TapLog};
 use crate::panel::Panel;
 
 /// What the process takes from outside: the only clock and the only source of randomness.
@@ -104,6 +104,8 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         older_records: config.limits.older_records,
         key_rolls_per_hour: config.limits.key_rolls_per_hour,
     };
+    let mut log_files = LogFiles::at(&config.log);
+    log_files.head = config.log_head.unwrap_or(log_files.head);
     let mut validator = Validator {
         limits: config.limits,
         outside,
@@ -111,7 +113,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         link,
         screen,
         engine: Engine::new(rules, keys),
-        log_path: config.log,
+        log_files,
         log_identity: (config.device, config.epoch),
         public_key: config.clearing_house_public_key,
         reader_ready: false,
@@ -132,7 +134,7 @@ struct Validator {
     link: Link,
     screen: Screen,
     engine: Engine,
-    log_path: PathBuf,
+    log_files: LogFiles,
     log_identity: (transit::id::DeviceId, transit::id::Epoch),
     public_key: [u8; 32],
     reader_ready: bool,
@@ -309,8 +311,12 @@ impl Validator {
         // The file must be closed before it is opened again.
         self.engine.close_log();
         let (device, epoch) = self.log_identity;
-        match TapLog::open(&self.log_path, device, epoch) {
+        match TapLog::open_files(&self.log_files, device, epoch) {
             Ok((log, start_up)) => {
+                if let Some(anew) = &start_up.begun_anew {
+                    let kept = anew.kept.as_ref().map(|path| path.display().to_string());
+                    tracing::error!(epoch = anew.epoch, why = anew.why, kept, "alarm: the tap log was begun anew");
+                }
                 let unknown = start_up.unknown.map(|tap| tap.to_string());
                 tracing::info!(taps = start_up.taps, unknown, "the tap log is open");
                 self.engine.use_log(log);

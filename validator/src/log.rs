@@ -4,6 +4,9 @@
 //! with `synchronous=FULL`: one fsync a tap, which also covers every tap before it. The outcome is committed with
 //! `NORMAL`: a lost power may take it back, and then the intent stands again and says `unknown`. Taps are uploaded only
 //! when an fsync has covered them: `durable_through` is written by fully flushed commits only.
+//!
+//! Start-up looks at every page and every tap. A log that is damaged, or shorter than the head in the second place says,
+//! is kept under another name, and the next epoch begins, whose first tap goes on from that head.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,16 +14,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use transit::card::Record;
 use transit::id::{CardToken, DeviceId, Epoch, TapId};
 use transit::sync::Verdict;
-use transit::tap::{CHAIN_START, Outcome, SealedTap, Tap};
+use transit::tap::{Outcome, Tap};
 use transit::time::Moment;
 
-mod migrations {
-    refinery::embed_migrations!("migrations");
-}
+mod damage;
+mod head;
+mod store;
+mod wal;
+
+pub use damage::kept_logs;
 
 /// The log cannot be written: the validator goes out of service until it can.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,14 @@ pub enum LogFailed {
         /// What is wrong, and the remedy.
         why: String,
     },
+    /// The log does not hold what was written to it.
+    #[error("the tap log {} is damaged: {why}", path.display())]
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// An earlier failure ended the writer.
     #[error("the tap log is closed after a failure")]
     Closed,
@@ -60,14 +73,29 @@ pub struct OpenTap {
     pub fare: transit::money::Amount,
 }
 
+/// Where a tap log and what belongs to it are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFiles {
+    /// The log itself, an SQLite file.
+    pub log: PathBuf,
+    /// Its head, in a second place: best on another medium.
+    pub head: PathBuf,
+}
+
+impl LogFiles {
+    /// The log at this path, and its head beside it.
+    pub fn at(log: &Path) -> Self {
+        Self { log: log.to_owned(), head: log.with_added_extension("head") }
+    }
+}
+
 /// The log, and what the engine must remember of it.
 #[derive(Debug)]
 pub struct TapLog {
     device: DeviceId,
     epoch: Epoch,
     next_sequence: u32,
-    open_taps: HashMap<CardToken, Vec<OpenTap>>,
-    torn_taps: HashMap<CardToken, Vec<Moment>>,
+    memory: Memory,
     jobs: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -83,9 +111,22 @@ pub struct Acknowledged {
     pub verdict: Verdict,
 }
 
+/// A log that was damaged or gone: another one was begun in the next epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunAnew {
+    /// The epoch begun.
+    pub epoch: Epoch,
+    /// What was wrong with the log before.
+    pub why: String,
+    /// Where that is kept, its WAL beside it; `None` where there was nothing left of it.
+    pub kept: Option<PathBuf>,
+}
+
 /// What start-up found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartUp {
+    /// The log before this one was damaged or gone.
+    pub begun_anew: Option<BegunAnew>,
     /// The process died past an intent: its tap is now an unknown one.
     pub unknown: Option<TapId>,
     /// Taps in the log.
@@ -124,28 +165,31 @@ enum Job {
 }
 
 impl TapLog {
-    /// Opens the log at `path`, or creates it with `epoch`; an intent that a dead process left becomes an unknown tap.
+    /// Opens the log at `path` with its head beside it; see [`TapLog::open_files`].
     ///
     /// # Errors
-    /// [`LogFailed`]: the file cannot be opened and written, or is another device's.
+    /// As [`TapLog::open_files`].
     pub fn open(path: &Path, device: DeviceId, epoch: Epoch) -> Result<(Self, StartUp), LogFailed> {
-        let mut store = Store::open(path, device, epoch)?;
+        Self::open_files(&LogFiles::at(path), device, epoch)
+    }
+
+    /// Opens the log, or creates it with `epoch`; an intent that a dead process left becomes an unknown tap. A damaged
+    /// log is kept under another name, and one of the next epoch is begun.
+    ///
+    /// # Errors
+    /// [`LogFailed`]: the file cannot be opened and written, is another device's, or is damaged as well as its head.
+    pub fn open_files(files: &LogFiles, device: DeviceId, epoch: Epoch) -> Result<(Self, StartUp), LogFailed> {
+        let (mut store, mut memory, begun_anew) = damage::open_or_begin_anew(files, device, epoch)?;
         let unknown = store.adopt_intent()?;
-        let mut log = Self {
-            device,
-            epoch: store.epoch,
-            next_sequence: store.last_sequence + 1,
-            open_taps: HashMap::new(),
-            torn_taps: HashMap::new(),
-            jobs: None,
-            writer: None,
-        };
-        store.each_tap(|tap| log.remember(tap))?;
-        let taps = store.last_sequence;
+        if let Some(tap) = &unknown {
+            memory.remember(tap);
+        }
+        store.flush()?;
+        let start_up = StartUp { begun_anew, unknown: unknown.map(|tap| tap.id), taps: store.last_sequence() };
+        let (epoch, next_sequence) = (store.epoch(), store.last_sequence() + 1);
         let (jobs, queue) = sync_channel(64);
-        log.jobs = Some(jobs);
-        log.writer = Some(thread::spawn(move || store.serve(&queue)));
-        Ok((log, StartUp { unknown, taps }))
+        let writer = thread::spawn(move || store.serve(&queue));
+        Ok((Self { device, epoch, next_sequence, memory, jobs: Some(jobs), writer: Some(writer) }, start_up))
     }
 
     /// The name that the next tap will have.
@@ -155,18 +199,19 @@ impl TapLog {
 
     /// This validator's taps of this card whose outcome is unknown.
     pub fn open_taps(&self, card: CardToken) -> Vec<OpenTap> {
-        self.open_taps.get(&card).cloned().unwrap_or_default()
+        self.memory.open_taps.get(&card).cloned().unwrap_or_default()
     }
 
     /// How many taps of this card were torn in the day before `at`.
     pub fn torn_taps(&self, card: CardToken, at: Moment) -> u32 {
-        let torn = self.torn_taps.get(&card).map_or(0, |torn| torn.iter().filter(|time| recent(**time, at)).count());
+        let torn =
+            self.memory.torn_taps.get(&card).map_or(0, |torn| torn.iter().filter(|time| recent(**time, at)).count());
         u32::try_from(torn).unwrap_or(u32::MAX)
     }
 
     /// How many taps of any card were torn in the day before `at`.
     pub fn torn_taps_of_all(&self, at: Moment) -> u32 {
-        let torn = self.torn_taps.values().flatten().filter(|time| recent(**time, at)).count();
+        let torn = self.memory.torn_taps.values().flatten().filter(|time| recent(**time, at)).count();
         u32::try_from(torn).unwrap_or(u32::MAX)
     }
 
@@ -180,7 +225,7 @@ impl TapLog {
     /// the answer comes.
     pub fn conclude(&mut self, tap: &Tap) -> Pending {
         self.next_sequence = tap.id.sequence + 1;
-        self.remember(tap);
+        self.memory.remember(tap);
         self.send(|done| Job::Conclude(Box::new(tap.clone()), done))
     }
 
@@ -207,7 +252,16 @@ impl TapLog {
         }
         Pending(answer)
     }
+}
 
+/// What is known of the cards that this validator has seen.
+#[derive(Debug, Default)]
+struct Memory {
+    open_taps: HashMap<CardToken, Vec<OpenTap>>,
+    torn_taps: HashMap<CardToken, Vec<Moment>>,
+}
+
+impl Memory {
     fn remember(&mut self, tap: &Tap) {
         match tap.outcome {
             Outcome::Unknown => {
@@ -254,208 +308,4 @@ const DAY_S: u32 = 24 * 60 * 60;
 
 fn recent(time: Moment, at: Moment) -> bool {
     time.distance_s(at) < DAY_S
-}
-
-/// The file, on the writer's side.
-#[derive(Debug)]
-struct Store {
-    path: PathBuf,
-    connection: Connection,
-    device: DeviceId,
-    epoch: Epoch,
-    last_sequence: u32,
-    last_hash: [u8; 32],
-    flushed_through: u32,
-}
-
-impl Store {
-    fn open(path: &Path, device: DeviceId, epoch: Epoch) -> Result<Self, LogFailed> {
-        let failed = |doing| move |source: rusqlite::Error| store_failed(path, doing, source);
-        let mut connection = Connection::open(path).map_err(failed("opened"))?;
-        // Nobody else writes; who holds the lock for longer than this has lost its way.
-        connection.busy_timeout(Duration::from_secs(1)).map_err(failed("opened"))?;
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-                 PRAGMA journal_size_limit = 8388608; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
-            )
-            .map_err(failed("opened"))?;
-        // Without grouping, the tables and the note that they are made would be two transactions: a fault between them
-        // would leave a log that no later start can open.
-        migrations::migrations::runner().set_grouped(true).run(&mut connection).map_err(|source| LogFailed::Store {
-            path: path.to_owned(),
-            doing: "brought to this program's schema",
-            source: Box::new(source),
-        })?;
-        connection
-            .execute(
-                "INSERT OR IGNORE INTO log (one, device, epoch) VALUES (1, ?1, ?2)",
-                params![device.number(), epoch],
-            )
-            .map_err(failed("written"))?;
-        let (owner, epoch): (u32, Epoch) = connection
-            .query_row("SELECT device, epoch FROM log", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(failed("read"))?;
-        if owner != device.number() {
-            let why =
-                format!("it belongs to device {owner}, and this is device {device}: give this device its own log");
-            return Err(LogFailed::NotOurs { path: path.to_owned(), why });
-        }
-        let last: Option<(u32, Vec<u8>)> = connection
-            .query_row("SELECT sequence, sealed FROM tap ORDER BY sequence DESC LIMIT 1", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .map_err(failed("read"))?;
-        let (last_sequence, last_hash) = match last {
-            Some((sequence, sealed)) => (sequence, sealed_tap(path, &sealed)?.hash()),
-            None => (0, CHAIN_START),
-        };
-        Ok(Self { path: path.to_owned(), connection, device, epoch, last_sequence, last_hash, flushed_through: 0 })
-    }
-
-    /// The process that left an intent died past it: nobody knows what the card did.
-    fn adopt_intent(&mut self) -> Result<Option<TapId>, LogFailed> {
-        let sealed: Option<Vec<u8>> = self
-            .connection
-            .query_row("SELECT sealed FROM intent", [], |row| row.get(0))
-            .optional()
-            .map_err(|source| store_failed(&self.path, "read", source))?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let tap = open_tap(&self.path, &sealed)?;
-        self.conclude(&tap)?;
-        self.flush()?;
-        Ok(Some(tap.id))
-    }
-
-    fn each_tap(&self, mut visit: impl FnMut(&Tap)) -> Result<(), LogFailed> {
-        let failed = |source| store_failed(&self.path, "read", source);
-        let mut statement = self.connection.prepare("SELECT sealed FROM tap ORDER BY sequence").map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let sealed: Vec<u8> = row.get(0).map_err(failed)?;
-            visit(&open_tap(&self.path, &sealed)?);
-        }
-        Ok(())
-    }
-
-    fn serve(mut self, queue: &Receiver<Job>) {
-        while let Ok(job) = queue.recv() {
-            let (result, done) = match job {
-                Job::Intend(tap, done) => (self.intend(&tap), done),
-                Job::Conclude(tap, done) => (self.conclude(&tap), done),
-                Job::Acknowledge(verdicts, done) => (self.acknowledge(&verdicts), done),
-                Job::Flush(done) => (self.flush(), done),
-            };
-            let failed = result.is_err();
-            // Nobody waits any longer when the deadline has passed.
-            let _ = done.send(result);
-            if failed {
-                // After a failed write nothing that this connection says can be trusted: the log is opened anew.
-                return;
-            }
-        }
-        // A clean end leaves nothing for the next start to wonder about.
-        if let Err(error) = self.flush() {
-            tracing::warn!(%error, "the tap log was not flushed at the end");
-        }
-    }
-
-    fn intend(&mut self, tap: &Tap) -> Result<(), LogFailed> {
-        let unknown = Tap { outcome: Outcome::Unknown, transaction_mac: None, ..tap.clone() };
-        let sealed = self.seal(&unknown)?;
-        let through = self.last_sequence;
-        self.transaction("FULL", "written", |connection| {
-            connection
-                .prepare_cached("INSERT INTO intent (one, sealed) VALUES (1, ?1)")?
-                .execute([sealed.as_bytes().as_slice()])?;
-            connection.prepare_cached("UPDATE log SET durable_through = ?1")?.execute([through])?;
-            Ok(())
-        })?;
-        self.flushed_through = through;
-        Ok(())
-    }
-
-    fn conclude(&mut self, tap: &Tap) -> Result<(), LogFailed> {
-        let sealed = self.seal(tap)?;
-        let sequence = tap.id.sequence;
-        self.transaction("NORMAL", "written", |connection| {
-            connection
-                .prepare_cached("INSERT INTO tap (sequence, sealed) VALUES (?1, ?2)")?
-                .execute(params![sequence, sealed.as_bytes().as_slice()])?;
-            connection.prepare_cached("DELETE FROM intent")?.execute([])?;
-            Ok(())
-        })?;
-        self.last_sequence = sequence;
-        self.last_hash = sealed.hash();
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, verdicts: &[Acknowledged]) -> Result<(), LogFailed> {
-        self.transaction("NORMAL", "written", |connection| {
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO acknowledgement (sequence, verdict)
-                 SELECT sequence, ?2 FROM tap WHERE sequence = ?1 AND substr(sealed, -32) = ?3
-                 ON CONFLICT (sequence) DO UPDATE SET verdict = excluded.verdict",
-            )?;
-            for Acknowledged { sequence, hash, verdict } in verdicts {
-                insert.execute(params![sequence, verdict.name(), hash.as_slice()])?;
-            }
-            Ok(())
-        })
-    }
-
-    fn flush(&mut self) -> Result<(), LogFailed> {
-        let through = self.last_sequence;
-        if through > self.flushed_through {
-            self.transaction("FULL", "flushed", |connection| {
-                connection.prepare_cached("UPDATE log SET durable_through = ?1")?.execute([through])?;
-                Ok(())
-            })?;
-            self.flushed_through = through;
-        }
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|source| store_failed(&self.path, "flushed", source))
-    }
-
-    fn seal(&self, tap: &Tap) -> Result<SealedTap, LogFailed> {
-        let expected = TapId { device: self.device, epoch: self.epoch, sequence: self.last_sequence + 1 };
-        if tap.id != expected {
-            let why = format!("tap {} was to be written where {expected} is next", tap.id);
-            return Err(LogFailed::NotOurs { path: self.path.clone(), why });
-        }
-        tap.seal(&self.last_hash)
-            .map_err(|error| LogFailed::NotOurs { path: self.path.clone(), why: error.to_string() })
-    }
-
-    fn transaction(
-        &mut self,
-        synchronous: &str,
-        doing: &'static str,
-        write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
-    ) -> Result<(), LogFailed> {
-        let run = || {
-            self.connection.pragma_update(None, "synchronous", synchronous)?;
-            let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            write(&transaction)?;
-            transaction.commit()
-        };
-        run().map_err(|source| store_failed(&self.path, doing, source))
-    }
-}
-
-fn open_tap(path: &Path, sealed: &[u8]) -> Result<Tap, LogFailed> {
-    sealed_tap(path, sealed)?
-        .open()
-        .map_err(|error| LogFailed::NotOurs { path: path.to_owned(), why: format!("a tap in it is damaged: {error}") })
-}
-
-fn sealed_tap(path: &Path, sealed: &[u8]) -> Result<SealedTap, LogFailed> {
-    SealedTap::from_bytes(sealed)
-        .map_err(|error| LogFailed::NotOurs { path: path.to_owned(), why: format!("a tap in it is damaged: {error}") })
-}
-
-fn store_failed(path: &Path, doing: &'static str, source: rusqlite::Error) -> LogFailed {
-    LogFailed::Store { path: path.to_owned(), doing, source: Box::new(source) }
 }

@@ -1,11 +1,13 @@
 //! What a tap log holds, for people and for whoever measures. Reads only.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 use transit::tap::{Outcome, SealedTap};
+
+use crate::log::kept_logs;
 
 /// Counts over a tap log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -38,6 +40,8 @@ pub struct Status {
     pub voided: u32,
     /// Taps given up before the commit was sent.
     pub void: u32,
+    /// Damaged logs that are kept beside this one.
+    pub kept_logs: Vec<PathBuf>,
 }
 
 impl Status {
@@ -59,6 +63,7 @@ impl Status {
             )?,
             kept_aside: count("SELECT count(*) FROM acknowledgement WHERE verdict NOT IN ('accepted', 'known')")?,
             intent: count("SELECT count(*) FROM intent")? > 0,
+            kept_logs: kept_logs(path).unwrap_or_default(),
             ..Self::default()
         };
         let mut taps = log.prepare("SELECT sealed FROM tap")?;
@@ -90,6 +95,10 @@ impl fmt::Display for Status {
         writeln!(f, "  declined         {:>8}", self.declined)?;
         writeln!(f, "  unknown          {:>8}   ({} confirmed, {} voided)", self.unknown, self.confirmed, self.voided)?;
         writeln!(f, "  given up         {:>8}", self.void)?;
-        write!(f, "  under way        {:>8}", if self.intent { "one" } else { "none" })
+        write!(f, "  under way        {:>8}", if self.intent { "one" } else { "none" })?;
+        for kept in &self.kept_logs {
+            write!(f, "\n  damaged log kept: {}", kept.display())?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod damage;
 mod durability;
 mod ev1;
 mod first_tap;

@@ -57,7 +57,7 @@ impl Gate {
         let config = example
             .replace("../fixtures", &fixtures().display().to_string())
             .replace("ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", &pcscd.reader_names()[0])
-            .replace("log = \"tap-log.db\"", "log = \"log/tap-log.db\"")
+            .replace("\"tap-log.db", "\"log/tap-log.db")
             .replace("answer_shown_ms = 1500", "answer_shown_ms = 60000")
             // A busy machine stalls for longer than a validator puts up with.
             .replace("exchange_deadline_ms = 400", "exchange_deadline_ms = 3000")

@@ -101,7 +101,7 @@ pub(crate) fn test_keys() -> KeySet {
 }
 
 /// A folder in memory where there is one: these tests open thousands of logs, and none of them loses power.
-fn memory_folder() -> TempDir {
+pub(crate) fn memory_folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 

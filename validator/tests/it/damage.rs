@@ -1,0 +1,244 @@
+//! A tap log that does not hold what was written to it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use transit::id::{DeviceId, TapId};
+use transit::tap::{SealedTap, Tap};
+use validator::log::{LogFailed, StartUp, TapLog, kept_logs};
+use validator::status::Status;
+
+use crate::world::{Bus, Cards, NOW, memory_folder};
+
+/// The files of a log: itself, its WAL, its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Files {
+    log: Vec<u8>,
+    wal: Vec<u8>,
+    head: Vec<u8>,
+}
+
+impl Files {
+    fn of(log: &Path) -> Self {
+        let read = |suffix: &str| fs::read(beside(log, suffix)).unwrap_or_default();
+        Self { log: read(""), wal: read("-wal"), head: read(".head") }
+    }
+
+    fn lay_down(&self) -> (TempDir, PathBuf) {
+        let folder = memory_folder();
+        let log = folder.path().join("tap.db");
+        for (suffix, bytes) in [("", &self.log), ("-wal", &self.wal), (".head", &self.head)] {
+            if !bytes.is_empty() {
+                fs::write(beside(&log, suffix), bytes).unwrap();
+            }
+        }
+        (folder, log)
+    }
+}
+
+fn beside(log: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", log.display()))
+}
+
+fn open(log: &Path) -> Result<(TapLog, StartUp), LogFailed> {
+    TapLog::open(log, DeviceId::new(101).unwrap(), 1)
+}
+
+fn some_tap() -> Tap {
+    let mut bus = Bus::new(101, 23);
+    bus.tap(&mut Cards::new(), "adult", NOW);
+    bus.taps().remove(0)
+}
+
+fn append(log: &mut TapLog, like: &Tap, count: u32) {
+    for _ in 0..count {
+        let tap = Tap { id: log.next_id(), ..like.clone() };
+        log.intend(&tap).wait().unwrap();
+        log.conclude(&tap).wait().unwrap();
+    }
+}
+
+/// The files of a log of `count` taps whose process was killed: the WAL holds the last of them, and the head names
+/// all but the last `unflushed`.
+fn killed_log(count: u32, unflushed: u32) -> Files {
+    let like = some_tap();
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let (mut log, _) = open(&path).unwrap();
+    append(&mut log, &like, count / 2);
+    log.flush().wait().unwrap();
+    // A reader keeps the next flush from writing the WAL back.
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tap").unwrap();
+    append(&mut log, &like, count - count / 2 - unflushed);
+    log.flush().wait().unwrap();
+    append(&mut log, &like, unflushed);
+    let mut files = Files::of(&path);
+    drop(log);
+    drop(reader);
+    // The head is kept by a thread of its own; the one that it ends with names every tap.
+    files.head = head(1, count - unflushed, &sealed(&path)[(count - unflushed - 1) as usize].hash(), true, None);
+    files
+}
+
+fn head(epoch: u8, sequence: u32, hash: &[u8; 32], begun: bool, kept: Option<&str>) -> Vec<u8> {
+    let kept = kept.map_or(String::new(), |kept| format!(r#","kept":"{kept}""#));
+    let hash = hex::encode(hash);
+    let json =
+        format!(r#"{{"device":101,"epoch":{epoch},"sequence":{sequence},"hash":"{hash}","begun":{begun}{kept}}}"#);
+    let check = hex::encode(digest(&SHA256, json.as_bytes()));
+    format!("{json}\n{check}\n").into_bytes()
+}
+
+fn sealed(log: &Path) -> Vec<SealedTap> {
+    let log = Connection::open(log).unwrap();
+    let mut statement = log.prepare("SELECT sealed FROM tap ORDER BY sequence").unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    rows.map(|bytes| SealedTap::from_bytes(&bytes.unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn a_damaged_log_is_kept_and_the_next_epoch_goes_on_from_its_head() {
+    let mut files = killed_log(12, 0);
+    let (_folder, whole) = files.lay_down();
+    let old_head = sealed(&whole)[11].hash();
+    files.log.fill(0x55);
+    let (_folder, path) = files.lay_down();
+    let (mut log, start_up) = open(&path).unwrap();
+    let anew = start_up.begun_anew.unwrap();
+    assert_eq!((anew.epoch, start_up.taps, start_up.unknown), (2, 0, None));
+    assert!(anew.why.starts_with("*** in database main ***: "), "{}", anew.why);
+    let kept = anew.kept.unwrap();
+    assert!(kept.file_name().unwrap().to_string_lossy().starts_with("tap.db.damaged-20"), "{}", kept.display());
+    assert_eq!((fs::read(&kept).unwrap(), fs::read(beside(&kept, "-wal")).unwrap()), (files.log, files.wal));
+
+    append(&mut log, &some_tap(), 2);
+    drop(log);
+    let first = sealed(&path).remove(0);
+    assert_eq!(first.previous_hash(), old_head);
+    assert_eq!(first.open().unwrap().id, TapId { device: DeviceId::new(101).unwrap(), epoch: 2, sequence: 1 });
+    let (_, start_up) = open(&path).unwrap();
+    assert_eq!((start_up.begun_anew, start_up.taps), (None, 2), "and goes on after a restart");
+    let status = Status::read(&path).unwrap();
+    assert_eq!((status.epoch, &status.kept_logs), (2, &vec![kept.clone()]));
+    assert!(status.to_string().contains(&format!("damaged log kept: {}", kept.display())));
+}
+
+#[test]
+fn a_log_that_is_gone_or_shorter_than_its_head_is_begun_anew() {
+    let whole = killed_log(12, 0);
+    let shorter = Files { wal: vec![], ..whole.clone() };
+    let gone = Files { log: vec![], wal: vec![], ..whole };
+    for (files, why) in [(gone, "it is gone"), (shorter, "it ends with tap 6, and its head is tap 12")] {
+        let (_folder, path) = files.lay_down();
+        let (_log, start_up) = open(&path).unwrap();
+        let anew = start_up.begun_anew.unwrap();
+        assert_eq!((anew.epoch, anew.why.as_str()), (2, why));
+        assert_eq!(anew.kept.is_some(), !files.log.is_empty());
+    }
+}
+
+#[test]
+fn a_start_that_died_while_it_kept_a_damaged_log_is_gone_on_with() {
+    let whole = killed_log(12, 0);
+    let (_folder, path) = whole.lay_down();
+    let hash = sealed(&path)[11].hash();
+    let told = Files { head: head(2, 0, &hash, false, Some("tap.db.damaged-x")), ..whole };
+    for moved in [&[][..], &[""][..], &["", "-wal"][..]] {
+        let (_folder, path) = told.lay_down();
+        let kept = path.with_file_name("tap.db.damaged-x");
+        for suffix in moved {
+            fs::rename(beside(&path, suffix), beside(&kept, suffix)).unwrap();
+        }
+        let (log, start_up) = open(&path).unwrap();
+        assert_eq!((log.epoch(), start_up.begun_anew), (2, None));
+        drop(log);
+        assert_eq!(fs::read(&kept).unwrap(), told.log);
+        assert_eq!(fs::read(beside(&kept, "-wal")).unwrap(), told.wal);
+        assert_eq!(kept_logs(&path).unwrap(), [kept]);
+    }
+}
+
+#[test]
+fn a_damaged_head_is_made_anew_from_a_log_that_is_whole() {
+    let files = killed_log(12, 0);
+    let mut damaged = files.clone();
+    damaged.head[40] ^= 1;
+    let (_folder, path) = damaged.lay_down();
+    assert_eq!(open(&path).unwrap().1.begun_anew, None);
+    assert_eq!(Files::of(&path).head, files.head);
+    // Both: nobody knows the epoch, so nothing is begun and nothing is touched.
+    damaged.log.fill(0x55);
+    let (_folder, path) = damaged.lay_down();
+    let refused = open(&path).unwrap_err();
+    assert!(matches!(refused, LogFailed::Damaged { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("set `epoch` of the configuration higher"), "{refused}");
+    assert_eq!(Files::of(&path), damaged);
+}
+
+/// xorshift64: the same files in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Bits flipped anywhere in the log or in its WAL: every sealed tap is there, or the damage is told and the files are
+/// kept as they were.
+#[test]
+fn flipped_bits_never_lose_a_tap_in_silence() {
+    let (there, anew) = flip(&killed_log(60, 0), 60, 600);
+    assert!(there > 20 && anew > 200, "the flips reach what matters: {there} whole, {anew} begun anew");
+}
+
+/// The same for taps that no fsync has covered yet and that the head does not name. The very last commit has no other
+/// behind it that would show that it was damaged: to the next start it is one that a lost power took.
+#[test]
+fn flipped_bits_lose_no_more_than_the_last_commit_of_taps_not_flushed() {
+    let (there, anew) = flip(&killed_log(60, 6), 59, 300);
+    assert!(there > 20 && anew > 100, "the flips reach what matters: {there} whole, {anew} begun anew");
+}
+
+/// Opens `cases` copies of `whole` with flipped bits. Where nothing is told, at least `kept_min` taps must be there. Gives
+/// how many logs were as before, and how many were begun anew.
+fn flip(whole: &Files, kept_min: usize, cases: u64) -> (u32, u32) {
+    let (_folder, path) = whole.lay_down();
+    let expected: Vec<SealedTap> = sealed(&path);
+    assert_eq!(expected.len(), 60);
+    assert!(whole.wal.len() > 100_000);
+    let (mut there, mut anew) = (0, 0);
+    for seed in 1..=cases {
+        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut flipped = whole.clone();
+        let target = if seed % 2 == 0 { &mut flipped.log } else { &mut flipped.wal };
+        let flips = if seed % 3 == 0 { 1 } else { 1 + chance.below(64) };
+        for _ in 0..flips {
+            let at = chance.below(target.len());
+            target[at] ^= 1 << chance.below(8);
+        }
+        let (_folder, path) = flipped.lay_down();
+        let (log, start_up) = open(&path).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        drop(log);
+        if let Some(told) = start_up.begun_anew {
+            let kept = told.kept.unwrap();
+            let kept = (fs::read(&kept).unwrap(), fs::read(beside(&kept, "-wal")).unwrap());
+            assert!(kept == (flipped.log, flipped.wal), "seed {seed}: not kept as it was; {}", told.why);
+            assert_eq!(told.epoch, 2);
+            anew += 1;
+        } else {
+            let taps = sealed(&path);
+            assert!(taps.len() >= kept_min, "seed {seed}: {} taps are left", taps.len());
+            assert!(taps[..kept_min] == expected[..kept_min], "seed {seed}: other taps");
+            there += 1;
+        }
+    }
+    (there, anew)
+}
