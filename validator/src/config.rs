@@ -47,6 +47,9 @@ pub struct CoreConfig {
     pub log: PathBuf,
     /// The head of the tap log in a second place, best on another medium; beside the log where it is not given.
     pub log_head: Option<PathBuf>,
+    /// Room held beside the tap log for when the disk is full, in bytes; 0 holds none.
+    #[serde(default = "default_reserve_bytes")]
+    pub log_reserve_bytes: u64,
     /// The epoch that a newly created log begins with.
     #[serde(default = "default_epoch")]
     pub epoch: u8,
@@ -101,6 +104,10 @@ impl Default for Limits {
 
 fn default_frame_size() -> u16 {
     128
+}
+
+fn default_reserve_bytes() -> u64 {
+    8 << 20
 }
 
 fn default_epoch() -> u8 {

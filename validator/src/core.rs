@@ -16,7 +16,7 @@ use transit::time::Moment;
 use crate::config::{Core, Limits};
 use crate::engine::{Answer, Engine, Rules};
 use crate::link::{Link, LinkEvent, ToCore, ToSync, check_acknowledgement};
-use crate::log::{LogFailed, LogFiles, TapLog};
+use crate::log::{LogFailed, LogFiles, ReserveFile, TapLog};
 use crate::panel::Panel;
 
 /// What the process takes from outside: the only clock and the only source of randomness.
@@ -106,6 +106,8 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
     };
     let mut log_files = LogFiles::at(&config.log);
     log_files.head = config.log_head.unwrap_or(log_files.head);
+    log_files.reserve = (config.log_reserve_bytes > 0)
+        .then(|| ReserveFile { path: config.log.with_added_extension("reserve"), length: config.log_reserve_bytes });
     let mut validator = Validator {
         limits: config.limits,
         outside,
@@ -185,7 +187,13 @@ impl Validator {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.log_retry_at) {
             self.log_retry_at = None;
-            self.open_log();
+            match self.engine.log() {
+                Some(log) => {
+                    log.make_room();
+                    self.show_service();
+                }
+                None => self.open_log(),
+            }
         }
         if due(self.stuck.as_ref().map(|(_, at)| *at)) {
             let stuck = self.stuck.take().is_some_and(|(flag, _)| flag.load(Ordering::Relaxed));
@@ -236,7 +244,7 @@ impl Validator {
     }
 
     fn present(&mut self, uid: &[u8], since: Instant, field: Field) {
-        if self.engine.log().is_none() {
+        if !self.log_takes_taps() {
             return;
         }
         let at = (self.outside.now)();
@@ -336,12 +344,20 @@ impl Validator {
     }
 
     fn in_service(&mut self) -> bool {
-        self.reader_ready && self.engine.log().is_some()
+        self.reader_ready && self.log_takes_taps()
+    }
+
+    fn log_takes_taps(&mut self) -> bool {
+        self.engine.log().is_some_and(|log| !log.is_full())
     }
 
     /// Shows that cards are taken, or why not.
     fn show_service(&mut self) {
-        let state = if self.engine.log().is_none() {
+        let takes_taps = self.log_takes_taps();
+        if self.engine.log().is_some() && !takes_taps {
+            self.log_retry_at = Some(Instant::now() + LOG_RETRY_INTERVAL);
+        }
+        let state = if !takes_taps {
             State::OutOfService { reason: OutOfServiceReason::Storage }
         } else if self.reader_ready {
             State::Idle

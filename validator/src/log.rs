@@ -22,10 +22,13 @@ use transit::time::Moment;
 
 mod damage;
 mod head;
+mod reserve;
 mod store;
 mod wal;
 
 pub use damage::kept_logs;
+use reserve::Reserve;
+pub use reserve::ReserveFile;
 
 /// The log cannot be written: the validator goes out of service until it can.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,12 @@ pub enum LogFailed {
         /// What is wrong.
         why: String,
     },
+    /// The disk is full: what is under way can be concluded, and no tap can be begun.
+    #[error("the disk of the tap log {} is full: make room", path.display())]
+    Full {
+        /// The log.
+        path: PathBuf,
+    },
     /// An earlier failure ended the writer.
     #[error("the tap log is closed after a failure")]
     Closed,
@@ -80,12 +89,14 @@ pub struct LogFiles {
     pub log: PathBuf,
     /// Its head, in a second place: best on another medium.
     pub head: PathBuf,
+    /// Room held for when the disk is full; `None` holds none.
+    pub reserve: Option<ReserveFile>,
 }
 
 impl LogFiles {
     /// The log at this path, and its head beside it.
     pub fn at(log: &Path) -> Self {
-        Self { log: log.to_owned(), head: log.with_added_extension("head") }
+        Self { log: log.to_owned(), head: log.with_added_extension("head"), reserve: None }
     }
 }
 
@@ -96,6 +107,7 @@ pub struct TapLog {
     epoch: Epoch,
     next_sequence: u32,
     memory: Memory,
+    reserve: Reserve,
     jobs: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -179,7 +191,9 @@ impl TapLog {
     /// # Errors
     /// [`LogFailed`]: the file cannot be opened and written, is another device's, or is damaged as well as its head.
     pub fn open_files(files: &LogFiles, device: DeviceId, epoch: Epoch) -> Result<(Self, StartUp), LogFailed> {
+        let reserve = Reserve::hold(files.reserve.clone());
         let (mut store, mut memory, begun_anew) = damage::open_or_begin_anew(files, device, epoch)?;
+        store.use_reserve(reserve.clone());
         let unknown = store.adopt_intent()?;
         if let Some(tap) = &unknown {
             memory.remember(tap);
@@ -189,7 +203,7 @@ impl TapLog {
         let (epoch, next_sequence) = (store.epoch(), store.last_sequence() + 1);
         let (jobs, queue) = sync_channel(64);
         let writer = thread::spawn(move || store.serve(&queue));
-        Ok((Self { device, epoch, next_sequence, memory, jobs: Some(jobs), writer: Some(writer) }, start_up))
+        Ok((Self { device, epoch, next_sequence, memory, reserve, jobs: Some(jobs), writer: Some(writer) }, start_up))
     }
 
     /// The name that the next tap will have.
@@ -237,6 +251,16 @@ impl TapLog {
     /// Makes every tap durable and writes the WAL back. For idle moments.
     pub fn flush(&mut self) -> Pending {
         self.send(Job::Flush)
+    }
+
+    /// Whether the disk is full, so that no tap can be begun.
+    pub fn is_full(&self) -> bool {
+        self.reserve.is_full()
+    }
+
+    /// Holds the room for a full disk again; gives whether taps can be begun.
+    pub fn make_room(&self) -> bool {
+        self.reserve.hold_again()
     }
 
     /// The epoch of this log.

@@ -13,6 +13,7 @@ use transit::tap::{Outcome, SealedTap, Tap};
 
 use super::damage::beside;
 use super::head::{Head, HeadKeeper};
+use super::reserve::Reserve;
 use super::{Acknowledged, Job, LogFailed, LogFiles, wal};
 
 mod migrations {
@@ -32,6 +33,7 @@ pub(super) struct Store {
     keeper: HeadKeeper,
     /// The head as it was last given to the keeper.
     head: Option<Head>,
+    reserve: Reserve,
 }
 
 impl Store {
@@ -79,6 +81,7 @@ impl Store {
             flushed_through: log.durable_through,
             keeper: HeadKeeper::new(files.head.clone()),
             head: known.cloned(),
+            reserve: Reserve::hold(None),
         };
         store.check(known, &mut visit)?;
         if log.durable_through > store.last_sequence {
@@ -88,6 +91,10 @@ impl Store {
         // Only now may closing it write its WAL back: a damaged one is kept as it is.
         store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed("opened"))?;
         Ok(store)
+    }
+
+    pub(super) fn use_reserve(&mut self, reserve: Reserve) {
+        self.reserve = reserve;
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -190,6 +197,9 @@ impl Store {
     }
 
     fn intend(&mut self, tap: &Tap) -> Result<(), LogFailed> {
+        if self.reserve.is_full() {
+            return Err(LogFailed::Full { path: self.path.clone() });
+        }
         let unknown = Tap { outcome: Outcome::Unknown, transaction_mac: None, ..tap.clone() };
         let sealed = self.seal(&unknown)?;
         let through = self.last_sequence;
@@ -283,15 +293,20 @@ impl Store {
         &mut self,
         synchronous: &str,
         doing: &'static str,
-        write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+        write: impl Fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), LogFailed> {
-        let run = || {
+        let mut run = || {
             self.connection.pragma_update(None, "synchronous", synchronous)?;
             let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             write(&transaction)?;
             transaction.commit()
         };
-        run().map_err(|source| store_failed(&self.path, doing, source))
+        let mut done = run();
+        let is_full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        if done.as_ref().is_err_and(is_full) && self.reserve.release() {
+            done = run();
+        }
+        done.map_err(|source| store_failed(&self.path, doing, source))
     }
 }
 

@@ -12,6 +12,7 @@ mod damage;
 mod durability;
 mod ev1;
 mod first_tap;
+mod full;
 mod keys;
 mod link;
 mod malformed;

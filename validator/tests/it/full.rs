@@ -1,0 +1,116 @@
+//! A disk that is full.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use transit::id::DeviceId;
+use transit::screen::State;
+use transit::sync::Verdict;
+use transit::tap::Tap;
+use validator::log::{Acknowledged, LogFailed, LogFiles, ReserveFile, TapLog};
+
+use crate::world::{Bus, Cards, NOW};
+
+const MIB: u64 = 1 << 20;
+
+/// A file system of 4 MiB, gone with this.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where this system lets us mount none.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path());
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(folder))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Takes all room but `left` pages of 4 KiB.
+    fn fill(&self, left: usize) {
+        let mut filler = fs::File::create(self.path("filler")).unwrap();
+        while filler.write_all(&[1; 4096]).is_ok() {}
+        let length = filler.metadata().unwrap().len();
+        filler.set_len(length - 4096 * left as u64).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+fn files(disk: &SmallDisk) -> LogFiles {
+    let reserve = ReserveFile { path: disk.path("reserve"), length: MIB };
+    LogFiles { reserve: Some(reserve), ..LogFiles::at(&disk.path("tap.db")) }
+}
+
+fn open(files: &LogFiles) -> TapLog {
+    TapLog::open_files(files, DeviceId::new(101).unwrap(), 1).unwrap().0
+}
+
+fn taps_in(log: &Path) -> u32 {
+    rusqlite::Connection::open(log).unwrap().query_row("SELECT count(*) FROM tap", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn on_a_full_disk_a_tap_begun_is_concluded_and_none_is_begun() {
+    let mut cards = Cards::new();
+    let mut bus = Bus::new(101, 23);
+    bus.tap(&mut cards, "adult", NOW);
+    let like = bus.taps().remove(0);
+    let hash = like.seal(&[0; 32]).unwrap().hash();
+    let mut released_by_a_conclusion = 0;
+    for left in 0..24 {
+        let Some(disk) = SmallDisk::mount() else {
+            eprintln!("skipped: this system lets us mount no small file system");
+            return;
+        };
+        let files = files(&disk);
+        let mut log = open(&files);
+        assert!(!log.is_full());
+        disk.fill(left);
+        let mut concluded = 0;
+        let refused = loop {
+            let tap = Tap { id: log.next_id(), ..like.clone() };
+            if let Err(refused) = log.intend(&tap).wait() {
+                break refused;
+            }
+            let was_full = log.is_full();
+            log.conclude(&tap).wait().unwrap_or_else(|error| panic!("{left} pages left, tap {}: {error}", tap.id));
+            released_by_a_conclusion += u32::from(!was_full && log.is_full());
+            concluded += 1;
+            assert!(concluded < 100, "the disk is full");
+        };
+        assert!(matches!(refused, LogFailed::Full { .. }), "{refused:?}");
+        drop(log);
+
+        // The next log is full from the start, and takes everything but a tap.
+        let mut log = open(&files);
+        assert!(log.is_full() && !log.make_room());
+        let acknowledged = Acknowledged { sequence: 1, hash, verdict: Verdict::Accepted };
+        log.acknowledge(vec![acknowledged]).wait().unwrap();
+        log.flush().wait().unwrap();
+        bus.engine.use_log(log);
+        let presented = bus.tap(&mut cards, "open-journey", NOW);
+        assert!(matches!(presented.answer, Err(LogFailed::Full { .. })), "{:?}", presented.answer);
+        bus.engine.close_log();
+        assert!(taps_in(&files.log) >= concluded);
+
+        fs::remove_file(disk.path("filler")).unwrap();
+        let log = open(&files);
+        assert!(!log.is_full());
+        bus.engine.use_log(log);
+        let presented = bus.tap(&mut cards, "adult", NOW);
+        assert!(!matches!(presented.state(), State::OutOfService { .. }), "{:?}", presented.answer);
+        bus.engine.close_log();
+    }
+    assert!(released_by_a_conclusion > 0, "some disk is full just at a conclusion");
+}
