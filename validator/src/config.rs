@@ -77,6 +77,8 @@ pub struct Limits {
     pub answer_shown_ms: u64,
     /// How long no card may have come before the log is flushed, in ms.
     pub flush_after_idle_ms: u64,
+    /// Days that a tap stays in the log at least; after that it goes once the clearing house has booked it.
+    pub taps_kept_days: u32,
     /// Torn taps of one card within a day before it is declined.
     pub torn_taps_per_card: u32,
     /// Torn taps of all cards within a day from which on each further one raises an alarm in the journal.
@@ -94,6 +96,7 @@ impl Default for Limits {
             intent_deadline_ms: 150,
             answer_shown_ms: 1500,
             flush_after_idle_ms: 400,
+            taps_kept_days: 45,
             torn_taps_per_card: 8,
             torn_taps_alarm: 50,
             older_records: 2,

@@ -123,6 +123,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         idle_at: None,
         flush_at: None,
         log_retry_at: Some(Instant::now()),
+        pruned_at: None,
     };
     validator.publish(State::OutOfService { reason: OutOfServiceReason::Starting }, None);
     validator.serve(&events);
@@ -145,7 +146,10 @@ struct Validator {
     idle_at: Option<Instant>,
     flush_at: Option<Instant>,
     log_retry_at: Option<Instant>,
+    pruned_at: Option<Instant>,
 }
+
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 const LOG_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const STUCK_SHOWN_AFTER: Duration = Duration::from_millis(800);
@@ -209,10 +213,26 @@ impl Validator {
         if due(self.flush_at) {
             self.flush_at = None;
             match self.engine.log().map(|log| log.flush().wait()) {
-                Some(Ok(())) => self.link.tell(&ToSync::Durable),
+                Some(Ok(())) => {
+                    self.link.tell(&ToSync::Durable);
+                    self.prune(now);
+                }
                 Some(Err(failed)) => self.log_failed(&failed),
                 None => {}
             }
+        }
+    }
+
+    /// Lets old taps go, now and then, while no card is there.
+    fn prune(&mut self, now: Instant) {
+        if self.pruned_at.is_some_and(|at| now.duration_since(at) < PRUNE_INTERVAL) {
+            return;
+        }
+        self.pruned_at = Some(now);
+        let kept_s = self.limits.taps_kept_days.saturating_mul(24 * 60 * 60);
+        let made_before = Moment((self.outside.now)().0.saturating_sub(kept_s));
+        if let Some(Err(failed)) = self.engine.log().map(|log| log.prune(made_before).wait()) {
+            self.log_failed(&failed);
         }
     }
 

@@ -173,6 +173,7 @@ enum Job {
     Intend(Box<Tap>, SyncSender<Result<(), LogFailed>>),
     Conclude(Box<Tap>, SyncSender<Result<(), LogFailed>>),
     Acknowledge(Vec<Acknowledged>, SyncSender<Result<(), LogFailed>>),
+    Prune(Moment, SyncSender<Result<(), LogFailed>>),
     Flush(SyncSender<Result<(), LogFailed>>),
 }
 
@@ -246,6 +247,12 @@ impl TapLog {
     /// Notes what the clearing house said of taps of this log's epoch.
     pub fn acknowledge(&mut self, verdicts: Vec<Acknowledged>) -> Pending {
         self.send(|done| Job::Acknowledge(verdicts, done))
+    }
+
+    /// Deletes the oldest taps as long as the clearing house has booked them and they were made before `made_before`, a
+    /// thousand at most. For idle moments.
+    pub fn prune(&mut self, made_before: Moment) -> Pending {
+        self.send(|done| Job::Prune(made_before, done))
     }
 
     /// Makes every tap durable and writes the WAL back. For idle moments.

@@ -48,6 +48,12 @@ impl Outbox {
         Self { cursor, retry_ms, failures: 0, retry_at_ms: 0 }
     }
 
+    /// Taps of `epoch` up to `anchor_sequence` went: they were acknowledged, whatever the cursor remembers.
+    pub fn starts_after(&mut self, epoch: Epoch, anchor_sequence: u32) {
+        let through = if epoch == self.cursor.epoch { self.cursor.through } else { 0 };
+        self.cursor = Cursor { epoch, through: through.max(anchor_sequence) };
+    }
+
     /// What to do at `now_ms`, when taps of `epoch` up to `durable_through` are durable.
     pub fn next(&mut self, now_ms: u64, epoch: Epoch, durable_through: u32) -> Next {
         if epoch != self.cursor.epoch {

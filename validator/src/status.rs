@@ -16,8 +16,10 @@ pub struct Status {
     pub device: u32,
     /// The epoch of its log.
     pub epoch: u8,
-    /// Sealed taps of every kind.
+    /// Sealed taps of every kind that are kept.
     pub taps: u32,
+    /// Taps before them that went, acknowledged and old.
+    pub pruned: u32,
     /// Taps that an fsync has covered.
     pub durable: u32,
     /// Durable taps that the clearing house has acknowledged.
@@ -56,6 +58,7 @@ impl Status {
             device: count("SELECT device FROM log")?,
             epoch: log.query_row("SELECT epoch FROM log", [], |row| row.get(0))?,
             taps: count("SELECT count(*) FROM tap")?,
+            pruned: count("SELECT anchor_sequence FROM log")?,
             durable: count("SELECT durable_through FROM log")?,
             acknowledged: count("SELECT count(*) FROM acknowledgement")?,
             unacknowledged: count(
@@ -89,6 +92,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "validator {} epoch {}", self.device, self.epoch)?;
         writeln!(f, "  taps             {:>8}   ({} on the disk for certain)", self.taps, self.durable)?;
+        writeln!(f, "  gone             {:>8}   (acknowledged and old)", self.pruned)?;
         writeln!(f, "  acknowledged     {:>8}   ({} kept aside there)", self.acknowledged, self.kept_aside)?;
         writeln!(f, "  unacknowledged   {:>8}", self.unacknowledged)?;
         writeln!(f, "  admitted         {:>8}", self.done)?;

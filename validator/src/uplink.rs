@@ -108,7 +108,10 @@ impl Uplink {
     /// One look at the log and the network; answers how long nothing needs to be done.
     async fn step(&mut self, chance: fn() -> u32) -> Result<Duration, UploadFailed> {
         let probe_interval = Duration::from_millis(self.config.probe_interval_ms);
-        let Some((epoch, durable_through)) = read_log(&self.config.log)? else { return Ok(probe_interval) };
+        let Some((epoch, anchor_sequence, durable_through)) = read_log(&self.config.log)? else {
+            return Ok(probe_interval);
+        };
+        self.outbox.starts_after(epoch, anchor_sequence);
         match self.outbox.next(self.now_ms(), epoch, durable_through) {
             Next::Idle => {
                 self.probe().await?;
@@ -228,13 +231,15 @@ async fn keep_link(path: PathBuf, mut messages: Receiver<ToCore>, nudged: Arc<No
     }
 }
 
-/// The epoch of the log, and how far it is durable; `None` while there is no log.
-fn read_log(path: &Path) -> Result<Option<(Epoch, u32)>, UploadFailed> {
+/// The epoch of the log, the last tap that went, and how far it is durable; `None` while there is no log.
+fn read_log(path: &Path) -> Result<Option<(Epoch, u32, u32)>, UploadFailed> {
     if !path.exists() {
         return Ok(None);
     }
     open_log(path)?
-        .query_row("SELECT epoch, durable_through FROM log", [], |row| Ok(Some((row.get(0)?, row.get(1)?))))
+        .query_row("SELECT epoch, anchor_sequence, durable_through FROM log", [], |row| {
+            Ok(Some((row.get(0)?, row.get(1)?, row.get(2)?)))
+        })
         .map_err(|source| UploadFailed::Log { path: path.to_owned(), source })
 }
 

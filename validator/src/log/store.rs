@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use transit::id::{DeviceId, Epoch, TapId};
 use transit::tap::{Outcome, SealedTap, Tap};
+use transit::time::Moment;
 
 use super::damage::beside;
 use super::head::{Head, HeadKeeper};
@@ -180,6 +181,7 @@ impl Store {
                 Job::Intend(tap, done) => (self.intend(&tap), done),
                 Job::Conclude(tap, done) => (self.conclude(&tap), done),
                 Job::Acknowledge(verdicts, done) => (self.acknowledge(&verdicts), done),
+                Job::Prune(made_before, done) => (self.prune(made_before), done),
                 Job::Flush(done) => (self.flush(), done),
             };
             let failed = result.is_err();
@@ -241,6 +243,43 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    fn prune(&mut self, made_before: Moment) -> Result<(), LogFailed> {
+        let Some((anchor_sequence, anchor_hash)) = self.old_and_booked(made_before)? else { return Ok(()) };
+        self.transaction("FULL", "written", |connection| {
+            connection
+                .prepare_cached("UPDATE log SET anchor_sequence = ?1, anchor_hash = ?2")?
+                .execute(params![anchor_sequence, anchor_hash.as_slice()])?;
+            connection.prepare_cached("DELETE FROM tap WHERE sequence <= ?1")?.execute([anchor_sequence])?;
+            Ok(())
+        })
+    }
+
+    /// The last of the oldest taps that are old and booked without a gap. Durable ones only: the head is never behind
+    /// the anchor for want of an fsync.
+    fn old_and_booked(&self, made_before: Moment) -> Result<Option<(u32, [u8; 32])>, LogFailed> {
+        let failed = |source| store_failed(&self.path, "read", source);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT tap.sequence, sealed, verdict IN ('accepted', 'known') FROM tap
+                 LEFT JOIN acknowledgement ON acknowledgement.sequence = tap.sequence
+                 WHERE tap.sequence <= ?1 ORDER BY tap.sequence LIMIT 1000",
+            )
+            .map_err(failed)?;
+        let mut rows = statement.query([self.flushed_through]).map_err(failed)?;
+        let mut last = None;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (sequence, sealed, booked): (u32, Vec<u8>, Option<bool>) =
+                row.get(0).and_then(|sequence| Ok((sequence, row.get(1)?, row.get(2)?))).map_err(failed)?;
+            let (sealed, tap) = self.opened(&sealed)?;
+            if booked != Some(true) || tap.at >= made_before {
+                break;
+            }
+            last = Some((sequence, sealed.hash()));
+        }
+        Ok(last)
     }
 
     pub(super) fn flush(&mut self) -> Result<(), LogFailed> {

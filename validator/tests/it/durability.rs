@@ -72,7 +72,7 @@ fn sealed_taps_cannot_be_changed_or_removed_or_skipped() {
     let log = Connection::open(bus.folder.path().join("tap.db")).unwrap();
     for (sql, why) in [
         ("UPDATE tap SET sealed = zeroblob(352)", "never changes"),
-        ("DELETE FROM tap", "never goes"),
+        ("DELETE FROM tap", "never goes before it is acknowledged"),
         ("INSERT INTO tap (sequence, sealed) VALUES (9, zeroblob(352))", "only follow the last"),
     ] {
         let error = log.execute(sql, []).unwrap_err().to_string();
@@ -143,4 +143,60 @@ fn a_migration_that_cannot_be_noted_is_not_made() {
     assert!(matches!(TapLog::open(&path, device, 1), Err(LogFailed::Store { .. })));
     log.execute_batch("DROP TRIGGER full").unwrap();
     TapLog::open(&path, device, 1).unwrap();
+}
+
+/// Deleting what the clearing house has not booked is refused by the table itself.
+#[test]
+fn old_taps_go_only_as_far_as_they_are_booked() {
+    let mut cards = Cards::new();
+    let mut bus = Bus::new(101, 23);
+    let like = some_tap(&mut bus, &mut cards);
+    let path = bus.folder.path().join("tap.db");
+    bus.engine.close_log();
+    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1).unwrap();
+    for made in 1..=9 {
+        let tap = Tap { id: log.next_id(), at: later(made), ..like.clone() };
+        log.conclude(&tap).wait().unwrap();
+    }
+    let taps = start_up.taps + 9;
+    let sql = Connection::open(&path).unwrap();
+    let left = || -> (u32, u32, u32) {
+        let of_log = "SELECT count(*), min(sequence), (SELECT anchor_sequence FROM log) FROM tap";
+        sql.query_row(of_log, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+    };
+    let hash_of = |sequence: u32| -> [u8; 32] {
+        sql.query_row("SELECT substr(sealed, -32) FROM tap WHERE sequence = ?1", [sequence], |row| row.get(0)).unwrap()
+    };
+    let verdict = |sequence, verdict| Acknowledged { sequence, hash: hash_of(sequence), verdict };
+    log.flush().wait().unwrap();
+    log.prune(later(1000)).wait().unwrap();
+    assert_eq!(left(), (taps, 1, 0), "nothing is acknowledged");
+
+    // The fourth is kept aside over there, the sixth is not acknowledged.
+    let others = [1, 2, 3, 5, 7, 8].map(|sequence| verdict(sequence, Verdict::Accepted));
+    log.acknowledge([&others[..], &[verdict(4, Verdict::Conflict)]].concat()).wait().unwrap();
+    log.prune(later(0)).wait().unwrap();
+    assert_eq!(left().0, taps, "not old enough");
+    log.prune(later(1000)).wait().unwrap();
+    assert_eq!(left(), (taps - 3, 4, 3), "the fourth is not booked");
+    log.acknowledge(vec![verdict(4, Verdict::Known)]).wait().unwrap();
+    log.prune(later(1000)).wait().unwrap();
+    assert_eq!(left(), (taps - 5, 6, 5), "the sixth is not acknowledged");
+    let forced = sql.execute_batch("UPDATE log SET anchor_sequence = 6; DELETE FROM tap WHERE sequence = 6");
+    assert!(forced.unwrap_err().to_string().contains("never goes before it is acknowledged"));
+    sql.execute("UPDATE log SET anchor_sequence = 5", []).unwrap();
+
+    // The chain goes on, over a restart and when nothing is left to keep.
+    let rest = (6..=taps).map(|sequence| verdict(sequence, Verdict::Accepted)).collect();
+    log.acknowledge(rest).wait().unwrap();
+    log.flush().wait().unwrap();
+    log.prune(later(1000)).wait().unwrap();
+    drop(log);
+    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1).unwrap();
+    assert_eq!((start_up.taps, start_up.begun_anew), (taps, None));
+    let tap = Tap { id: log.next_id(), ..like };
+    log.conclude(&tap).wait().unwrap();
+    assert_eq!(left(), (1, taps + 1, taps));
+    let status = validator::status::Status::read(&path).unwrap();
+    assert_eq!((status.taps, status.pruned, status.acknowledged), (1, taps, 0));
 }

@@ -68,3 +68,14 @@ proptest! {
         prop_assert!(shortened <= plain && shortened >= plain / 2);
     }
 }
+
+/// A cursor that was lost does not ask for taps that went.
+#[test]
+fn taps_that_went_are_not_sent_again() {
+    let mut outbox = Outbox::new(Cursor { epoch: 0, through: 0 }, (250, 60_000));
+    outbox.starts_after(1, 40);
+    assert_eq!(outbox.next(0, 1, 50), Next::Send { first: 41, last: 50 });
+    let mut outbox = Outbox::new(Cursor { epoch: 1, through: 45 }, (250, 60_000));
+    outbox.starts_after(1, 40);
+    assert_eq!(outbox.next(0, 1, 50), Next::Send { first: 46, last: 50 });
+}
