@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use transit::id::{DeviceId, Epoch};
 
 use super::head::{Head, Known, sync_folder_of};
-use super::store::{Store, other_device};
+use super::store::{Store, claimed_epoch, other_device};
 use super::{BegunAnew, LogFailed, LogFiles, Memory};
 
 const DAMAGED: &str = ".damaged-";
@@ -48,7 +48,8 @@ pub(super) fn open_or_begin_anew(
                     if let Some(why) = &unreadable {
                         tracing::error!(why, path = %files.head.display(), "alarm: the head of the tap log was damaged");
                     }
-                    return Ok((store, memory, None));
+                    let told = head.filter(|head| !head.begun);
+                    return Ok((store, memory, told.map(|head| gone_on_with(files, head))));
                 }
                 Err(LogFailed::Damaged { why, .. }) => why,
                 Err(other) => return Err(other),
@@ -85,6 +86,12 @@ fn begin_anew(
     Ok((store, memory, Some(BegunAnew { epoch: next.epoch, why, kept })))
 }
 
+/// The start that kept the log before died, perhaps before it could tell anybody.
+fn gone_on_with(files: &LogFiles, head: Head) -> BegunAnew {
+    let why = "it was damaged or gone, and the start that found it so did not end".to_owned();
+    BegunAnew { epoch: head.epoch, why, kept: head.kept.map(|name| files.log.with_file_name(name)) }
+}
+
 fn open_store(
     files: &LogFiles,
     device: DeviceId,
@@ -98,34 +105,36 @@ fn open_store(
 
 /// The name under which the log at `path` is kept: when it was last written. `None` where nothing is left of it.
 fn free_name(path: &Path) -> io::Result<Option<String>> {
-    let modified = match fs::metadata(path) {
-        Ok(metadata) => metadata.modified()?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(last) = with_beside(path).into_iter().find(|path| path.exists()) else { return Ok(None) };
+    let modified = fs::metadata(last)?.modified()?;
     let date = Timestamp::try_from(modified).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut numbered = (1_u32..).map(|number| match number {
         1 => format!("{name}{DAMAGED}{date}"),
         _ => format!("{name}{DAMAGED}{date}.{number}"),
     });
-    Ok(numbered.find(|name| !path.with_file_name(name).exists()))
+    Ok(numbered.find(|name| with_beside(&path.with_file_name(name)).iter().all(|path| !path.exists())))
 }
 
 /// Moves the log of the epoch before away, as far as that has not happened.
 fn move_away(log: &Path, head: &Head) -> io::Result<()> {
     let Some(kept) = head.kept.as_ref().map(|name| log.with_file_name(name)) else { return Ok(()) };
-    if kept.exists() && log.exists() {
+    if log.exists() && (kept.exists() || claimed_epoch(log) == Some(head.epoch)) {
         // The log there is the new one.
         return Ok(());
     }
-    for suffix in [""].into_iter().chain(BESIDE) {
-        let (from, to) = (beside(log, suffix), beside(&kept, suffix));
+    for (from, to) in with_beside(log).into_iter().zip(with_beside(&kept)) {
         if from.exists() && !to.exists() {
             fs::rename(from, to)?;
         }
     }
     sync_folder_of(log)
+}
+
+/// The log at `path` and what SQLite keeps beside it.
+fn with_beside(path: &Path) -> [PathBuf; 3] {
+    let [wal, shared] = BESIDE.map(|suffix| beside(path, suffix));
+    [path.to_owned(), wal, shared]
 }
 
 /// The path of what SQLite keeps beside its file.
@@ -135,7 +144,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The damaged logs that are kept beside the log at `path`, by name.
+/// The damaged logs that are kept beside the log at `path`, by name; of one that was gone only its WAL
+/// may be there.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -146,12 +156,13 @@ pub fn kept_logs(path: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?.file_name();
         let entry = entry.to_string_lossy();
-        let is_kept = entry.strip_prefix(&*name).is_some_and(|rest| rest.starts_with(DAMAGED));
-        if is_kept && BESIDE.iter().all(|suffix| !entry.ends_with(suffix)) {
-            kept.push(path.with_file_name(&*entry));
+        let log = BESIDE.iter().find_map(|suffix| entry.strip_suffix(suffix)).unwrap_or(&entry);
+        if log.strip_prefix(&*name).is_some_and(|rest| rest.starts_with(DAMAGED)) {
+            kept.push(path.with_file_name(log));
         }
     }
     kept.sort();
+    kept.dedup();
     Ok(kept)
 }
 

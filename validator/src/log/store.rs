@@ -1,5 +1,7 @@
 //! The file, on the writer's side.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use refinery::Target;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use transit::id::{DeviceId, Epoch, TapId};
 use transit::tap::{Outcome, SealedTap, Tap};
 use transit::time::Moment;
@@ -89,8 +91,6 @@ impl Store {
             let (durable, last) = (log.durable_through, store.last_sequence);
             return Err(damaged(format!("{durable} taps were on the disk, and it ends with {last}")));
         }
-        // Only now may closing it write its WAL back: a damaged one is kept as it is.
-        store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed("opened"))?;
         Ok(store)
     }
 
@@ -192,8 +192,12 @@ impl Store {
                 return;
             }
         }
-        // A clean end leaves nothing for the next start to wonder about.
-        if let Err(error) = self.flush() {
+        // A clean end leaves nothing for the next start to wonder about: only then may closing it write its WAL back.
+        let ended = self.flush().and_then(|()| {
+            let end = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+            end.map(drop).map_err(|source| store_failed(&self.path, "closed", source))
+        });
+        if let Err(error) = ended {
             tracing::warn!(%error, "the tap log was not flushed at the end");
         }
     }
@@ -292,9 +296,12 @@ impl Store {
             self.flushed_through = through;
         }
         self.keep_head();
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|source| store_failed(&self.path, "flushed", source))
+        let write_back = || self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let mut done = write_back();
+        if done.as_ref().is_err_and(is_full) && self.reserve.release() {
+            done = write_back();
+        }
+        done.map_err(|source| store_failed(&self.path, "flushed", source))
     }
 
     /// Keeps the head in the second place up with what is on the disk; nobody waits for it.
@@ -341,7 +348,6 @@ impl Store {
             transaction.commit()
         };
         let mut done = run();
-        let is_full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
         if done.as_ref().is_err_and(is_full) && self.reserve.release() {
             done = run();
         }
@@ -349,15 +355,35 @@ impl Store {
     }
 }
 
-/// Opens the file and looks at every page of it, and of its WAL, before anything is written.
+/// The epoch that the log at `path` says it is of, unchecked; `None` where it does not say.
+pub(super) fn claimed_epoch(path: &Path) -> Option<Epoch> {
+    if length(path).ok()? == 0 {
+        // SQLite would delete its WAL.
+        return None;
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    connection.query_row("SELECT epoch FROM log", [], |row| row.get(0)).ok()
+}
+
+/// 0 where there is no file.
+fn length(path: &Path) -> io::Result<u64> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens the file and looks at every page of it, and of its WAL, before anything is written. Closing it writes nothing
+/// either, so that a damaged one is kept as it is.
 fn open_whole(path: &Path) -> Result<Connection, LogFailed> {
     let failed = |source| store_failed(path, "opened", source);
     let damaged = |why: String| LogFailed::Damaged { path: path.to_owned(), why };
-    let of_wal = wal::damage(&beside(path, "-wal"));
-    let of_wal =
-        of_wal.map_err(|source| LogFailed::Store { path: path.to_owned(), doing: "read", source: Box::new(source) })?;
-    if let Some(why) = of_wal {
-        return Err(damaged(why));
+    let unread = |source| LogFailed::Store { path: path.to_owned(), doing: "read", source: Box::new(source) };
+    let wal = beside(path, "-wal");
+    if length(path).map_err(unread)? == 0 && length(&wal).map_err(unread)? > 0 {
+        // SQLite would delete the WAL.
+        return Err(damaged("it is empty, and its WAL is not".to_owned()));
     }
     let connection = Connection::open(path).map_err(failed)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
@@ -366,6 +392,11 @@ fn open_whole(path: &Path) -> Result<Connection, LogFailed> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if found != "ok" {
         return Err(damaged(found.replace('\n', ": ")));
+    }
+    let root_of_log = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = 'log'";
+    let flush_page: Option<u32> = connection.query_row(root_of_log, [], |row| row.get(0)).optional().map_err(failed)?;
+    if let Some(why) = wal::damage(&wal, flush_page).map_err(unread)? {
+        return Err(damaged(why));
     }
     connection
         .execute_batch(
@@ -487,6 +518,10 @@ fn store_failed(path: &Path, doing: &'static str, source: rusqlite::Error) -> Lo
         return LogFailed::Damaged { path: path.to_owned(), why: source.to_string() };
     }
     LogFailed::Store { path: path.to_owned(), doing, source: Box::new(source) }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// SQLite says that the file is damaged, or a column holds what no column of ours can.

@@ -1,8 +1,9 @@
 //! Damage in a write-ahead log that SQLite passes over in silence.
 //!
 //! SQLite reads a WAL up to the first frame whose checksum is wrong and takes the rest for what a lost power left
-//! (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, sections 4.1 to 4.3). A whole commit behind such a
-//! frame says otherwise: frames are written in order, so it was damaged later.
+//! (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, sections 4.1 to 4.3). What was written after the last
+//! fsync may reach the disk in any order. But whatever is behind a flushed commit was written after its fsync: a frame up
+//! to there that is not whole was damaged later.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -12,8 +13,9 @@ const HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 24;
 const MAGIC: u32 = 0x377F_0682;
 
-/// Why the WAL at `path` is damaged; `None` where it is whole, or ends as a dead process or a lost power leaves it.
-pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
+/// Why the WAL at `path` is damaged; `None` where it is whole, or ends as a dead process or a lost power leaves it. A
+/// flushed commit writes `flush_page`; without one every commit is flushed.
+pub(super) fn damage(path: &Path, flush_page: Option<u32>) -> io::Result<Option<String>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -35,20 +37,29 @@ pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
     {
         return Ok(Some("the header of its WAL is damaged".to_owned()));
     }
-    let (mut number, mut damaged, mut before) = (0_u32, None, sum);
+    let (mut number, mut before) = (0_u32, sum);
+    // The first frame that is not whole, and whether a flushed commit ended with it or behind it.
+    let (mut damaged, mut flushed) = (None, false);
+    let mut writes_flush_page = false;
     let mut frame = vec![0; FRAME_HEADER_LEN + page_len];
     while fill(&mut wal, &mut frame)? {
         number += 1;
         let (head, page) = frame.split_at(FRAME_HEADER_LEN);
-        let [_, pages_at_commit, frame_salt_1, frame_salt_2, sum_1, sum_2] = words(head);
+        let [page_number, pages_at_commit, frame_salt_1, frame_salt_2, sum_1, sum_2] = words(head);
         let sum = checksum(checksum(before, &head[..8], big_endian), page, big_endian);
-        let whole = (frame_salt_1, frame_salt_2) == (salt_1, salt_2) && sum == (sum_1, sum_2);
-        match (damaged, whole) {
-            (None, false) => damaged = Some(number),
-            (Some(damaged), true) if pages_at_commit != 0 => {
-                return Ok(Some(format!("frame {damaged} of its WAL is damaged, and a commit follows it")));
+        let of_this_wal = (frame_salt_1, frame_salt_2) == (salt_1, salt_2);
+        let whole = of_this_wal && sum == (sum_1, sum_2);
+        match damaged {
+            Some(damaged) if whole && flushed => {
+                return Ok(Some(format!("frame {damaged} of its WAL is damaged, and a flushed commit follows it")));
             }
-            (None, true) | (Some(_), _) => {}
+            None if !whole => damaged = Some(number),
+            None | Some(_) => {}
+        }
+        writes_flush_page |= of_this_wal && flush_page.is_none_or(|page| page == page_number);
+        if of_this_wal && pages_at_commit != 0 {
+            flushed |= damaged.is_some() && writes_flush_page;
+            writes_flush_page = false;
         }
         before = (sum_1, sum_2);
     }

@@ -154,11 +154,102 @@ fn a_start_that_died_while_it_kept_a_damaged_log_is_gone_on_with() {
             fs::rename(beside(&path, suffix), beside(&kept, suffix)).unwrap();
         }
         let (log, start_up) = open(&path).unwrap();
-        assert_eq!((log.epoch(), start_up.begun_anew), (2, None));
+        let anew = start_up.begun_anew.expect("the start that died raised no alarm");
+        assert_eq!((log.epoch(), anew.epoch, anew.kept.as_ref()), (2, 2, Some(&kept)));
         drop(log);
+        assert_eq!(open(&path).unwrap().1.begun_anew, None);
         assert_eq!(fs::read(&kept).unwrap(), told.log);
         assert_eq!(fs::read(beside(&kept, "-wal")).unwrap(), told.wal);
         assert_eq!(kept_logs(&path).unwrap(), [kept]);
+    }
+}
+
+/// SQLite deletes the WAL of a log that is empty or not there.
+#[test]
+fn the_wal_of_a_log_that_is_empty_or_gone_is_kept() {
+    let whole = killed_log(12, 0);
+    for empty in [false, true] {
+        let (_folder, path) = Files { log: vec![], ..whole.clone() }.lay_down();
+        if empty {
+            fs::write(&path, []).unwrap();
+        }
+        let (log, start_up) = open(&path).unwrap();
+        let kept = start_up.begun_anew.unwrap().kept.unwrap();
+        assert_eq!(log.epoch(), 2);
+        assert!(fs::read(beside(&kept, "-wal")).unwrap() == whole.wal, "emptied: {empty}");
+        assert_eq!(kept_logs(&path).unwrap(), [kept]);
+    }
+}
+
+/// The head could not be written since the epoch began, and the damaged log was fetched.
+#[test]
+fn a_log_begun_anew_is_never_taken_for_the_damaged_one() {
+    let mut files = killed_log(12, 0);
+    files.log.fill(0x55);
+    let (_folder, path) = files.lay_down();
+    let (mut log, start_up) = open(&path).unwrap();
+    append(&mut log, &some_tap(), 3);
+    drop(log);
+    let kept = start_up.begun_anew.unwrap().kept.unwrap();
+    let name = kept.file_name().unwrap().to_string_lossy().into_owned();
+    let old_head = sealed(&path)[0].previous_hash();
+    fs::write(beside(&path, ".head"), head(2, 0, &old_head, false, Some(&name))).unwrap();
+    fs::remove_file(&kept).unwrap();
+    let (log, start_up) = open(&path).unwrap();
+    assert_eq!((log.epoch(), start_up.taps), (2, 3));
+}
+
+/// After a failure nothing that the connection says can be trusted, so closing it writes nothing back.
+#[test]
+fn a_log_that_failed_is_closed_as_it_is() {
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let (mut log, _) = open(&path).unwrap();
+    append(&mut log, &some_tap(), 3);
+    let before = Files::of(&path);
+    let another = Tap { id: TapId { sequence: 9, ..log.next_id() }, ..some_tap() };
+    log.conclude(&another).wait().unwrap_err();
+    drop(log);
+    let after = Files::of(&path);
+    assert!((after.log, after.wal) == (before.log, before.wal));
+}
+
+/// What was written after the last fsync reaches the disk in any order, so a lost power may leave a later commit without
+/// an earlier one. That is no damage.
+#[test]
+fn a_lost_power_that_kept_a_later_commit_only_damages_nothing() {
+    let like = some_tap();
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let (mut log, _) = open(&path).unwrap();
+    // A reader keeps the WAL from beginning anew, so that what is written last is at its end.
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tap").unwrap();
+    append(&mut log, &like, 14);
+    log.flush().wait().unwrap();
+    let synced = Files::of(&path).wal.len();
+    let conclude = |log: &mut TapLog| log.conclude(&Tap { id: log.next_id(), ..like.clone() }).wait().unwrap();
+    for _ in 0..3 {
+        conclude(&mut log);
+    }
+    let declined = Files::of(&path);
+    log.intend(&Tap { id: log.next_id(), ..like.clone() }).wait().unwrap();
+    let intended = Files::of(&path);
+    conclude(&mut log);
+    let concluded = Files::of(&path);
+    drop(log);
+    let last = sealed(&path)[13].hash();
+    // The intent's commit was flushed before the conclusion's was written: whatever is before it was on the disk.
+    for (files, whole) in [(declined, true), (intended, true), (concluded, false)] {
+        let mut files = Files { head: head(1, 14, &last, true, None), ..files };
+        let first_frame = synced + 24;
+        files.wal[first_frame..first_frame + 4096].fill(0);
+        let (_folder, path) = files.lay_down();
+        let (_log, start_up) = open(&path).unwrap();
+        assert_eq!(start_up.begun_anew.is_none(), whole, "{start_up:?}");
+        if whole {
+            assert_eq!(start_up.taps, 14);
+        }
     }
 }
 

@@ -87,7 +87,11 @@ fn on_a_full_disk_a_tap_begun_is_concluded_and_none_is_begun() {
             log.conclude(&tap).wait().unwrap_or_else(|error| panic!("{left} pages left, tap {}: {error}", tap.id));
             released_by_a_conclusion += u32::from(!was_full && log.is_full());
             concluded += 1;
-            assert!(concluded < 100, "the disk is full");
+            if left % 2 == 1 {
+                // Writing the WAL back may be what finds the disk full.
+                log.flush().wait().unwrap_or_else(|error| panic!("{left} pages left, tap {}: {error}", tap.id));
+            }
+            assert!(concluded < 1000, "the disk is full");
         };
         assert!(matches!(refused, LogFailed::Full { .. }), "{refused:?}");
         drop(log);
