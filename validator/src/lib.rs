@@ -15,6 +15,7 @@
 //! | [`outbox`] | which upload is next (pure) |
 //! | [`uplink`] | the sync process: HTTP |
 //! | [`status`] | what the log holds, for people |
+//! | [`salvage`] | the taps in a log that is damaged |
 //! | [`config`], [`keys`] | what both processes are told at start |
 #![forbid(unsafe_code)]
 
@@ -28,5 +29,6 @@ pub mod log;
 pub mod outbox;
 pub mod panel;
 pub mod purse;
+pub mod salvage;
 pub mod status;
 pub mod uplink;

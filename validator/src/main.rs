@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::fmt::Display;
+use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -12,12 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Parser, Subcommand};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::process::DumpableBehavior;
+use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::Notify;
 use transit::time::Moment;
 use validator::config::{Core, SyncConfig};
 use validator::core::{self, Event, Outside};
+use validator::salvage::Salvage;
 use validator::status::Status;
 use validator::uplink;
 
@@ -54,6 +58,23 @@ enum Program {
         #[arg(long)]
         json: bool,
     },
+    /// Read the taps out of a damaged log that was kept, and write or send them.
+    ///
+    /// Finds every sealed tap that is whole in DAMAGED and in the WAL beside it, and changes neither. With neither
+    /// --output nor --upload it only tells what it found. Sending what the clearing house has already does no harm.
+    Salvage {
+        /// The damaged log, such as tap-log.db.damaged-20261124T051200Z, or a file that --output wrote.
+        damaged: PathBuf,
+        /// Write the taps to this new file, 352 bytes each: to be sent later, from anywhere, by this command.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Send the taps to the clearing house at this address, such as http://clearing-house:8480.
+        #[arg(long, value_name = "URL")]
+        upload: Option<String>,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +89,7 @@ fn main() -> ExitCode {
         Program::Core { config } => run_core(&config),
         Program::Sync { config } => run_sync(&config),
         Program::Status { log, json } => print_status(&log, json),
+        Program::Salvage { damaged, output, upload, json } => salvage(&damaged, output, upload.as_deref(), json),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,7 +111,7 @@ fn keep_memory_private() -> std::io::Result<()> {
     Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+fn run_core(config: &Path) -> Result<(), Box<dyn Error>> {
     keep_memory_private()?;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let core = Core::load(config, credentials.as_deref())?;
@@ -106,7 +128,7 @@ fn run_core(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn run_sync(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+fn run_sync(config: &Path) -> Result<(), Box<dyn Error>> {
     keep_memory_private()?;
     let config = SyncConfig::load(config)?;
     let stop = Arc::new(Notify::new());
@@ -122,14 +144,42 @@ fn run_sync(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print_status(log: &std::path::Path, json: bool) -> Result<(), Box<dyn Error>> {
+fn print_status(log: &Path, json: bool) -> Result<(), Box<dyn Error>> {
     let status = Status::read(log).map_err(|error| format!("{} cannot be read: {error}", log.display()))?;
+    print(&status, json)
+}
+
+fn salvage(damaged: &Path, output: Option<PathBuf>, upload: Option<&str>, json: bool) -> Result<(), Box<dyn Error>> {
+    let salvage = Salvage::read(damaged).map_err(|error| format!("{} cannot be read: {error}", damaged.display()))?;
+    if salvage.taps.is_empty() {
+        return Err(format!("{} holds no sealed tap that is whole", damaged.display()).into());
+    }
+    let mut report = salvage.report(damaged.to_owned());
+    if let Some(path) = output {
+        let write = || {
+            let mut file = File::create_new(&path)?;
+            file.write_all(&salvage.bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        report.written = Some(path);
+    }
+    if let Some(clearing_house) = upload {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for verdict in runtime.block_on(uplink::send_once(clearing_house, &salvage.bytes()))? {
+            *report.verdicts.entry(verdict.name()).or_default() += 1;
+        }
+    }
+    print(&report, json)
+}
+
+fn print(value: &(impl Serialize + Display), json: bool) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     if json {
-        serde_json::to_writer(&out, &status)?;
+        serde_json::to_writer(&out, value)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{status}")?;
+        writeln!(out, "{value}")?;
     }
     Ok(())
 }

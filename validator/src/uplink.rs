@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transit::id::Epoch;
-use transit::sync::{Acknowledgement, SIGNATURE_HEADER, TAPS_PATH};
+use transit::sync::{Acknowledgement, SIGNATURE_HEADER, TAPS_PATH, TAPS_PER_BATCH_MAX, Verdict};
 use transit::tap::TAP_LEN;
 
 use crate::config::SyncConfig;
@@ -61,10 +61,7 @@ pub async fn run(config: SyncConfig, chance: fn() -> u32, stop: Arc<Notify>) {
     let (to_core, from_here) = channel(16);
     let nudged = Arc::new(Notify::new());
     let link = tokio::spawn(keep_link(config.link_socket.clone(), from_here, Arc::clone(&nudged)));
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_millis(config.request_deadline_ms))
-        .build()
-        .expect("a client without TLS needs nothing from the system");
+    let client = client(Duration::from_millis(config.request_deadline_ms));
     let cursor = read_cursor(&config.cursor);
     let outbox = Outbox::new(cursor, config.retry_ms);
     let mut uplink = Uplink { config, client, outbox, to_core, started: Instant::now(), up: None };
@@ -137,20 +134,7 @@ impl Uplink {
 
     async fn upload(&mut self, first: u32, taps: Vec<u8>, chance: fn() -> u32) -> Result<Cursor, UploadFailed> {
         let count = taps.len() / TAP_LEN;
-        let request = self
-            .client
-            .post(format!("{}{TAPS_PATH}", self.config.clearing_house.trim_end_matches('/')))
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(taps);
-        let answer = request.send().await.map_err(UploadFailed::Network)?;
-        let status = answer.status().as_u16();
-        let signature = answer.headers().get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let text = answer.text().await.map_err(UploadFailed::Network)?;
-        let parsed = serde_json::from_str::<Acknowledgement>(&text).ok().zip(signature);
-        let (acknowledgement, signature) = match parsed {
-            Some(parsed) if status == 200 && parsed.0.taps.len() == count => parsed,
-            _ => return Err(UploadFailed::Answer { status, text: text.chars().take(200).collect() }),
-        };
+        let (text, signature, acknowledgement) = post(&self.client, &self.config.clearing_house, taps).await?;
         for tap in acknowledgement.taps.iter().filter(|tap| !tap.verdict.is_booked()) {
             let (name, verdict, detail) = (tap.tap.as_deref(), tap.verdict.name(), tap.detail.as_deref());
             tracing::warn!(tap = name, verdict, detail, "the clearing house kept a tap aside");
@@ -185,6 +169,50 @@ impl Uplink {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Posts sealed taps; gives the acknowledgement, as it was signed and as it reads.
+async fn post(
+    client: &reqwest::Client,
+    clearing_house: &str,
+    taps: Vec<u8>,
+) -> Result<(String, String, Acknowledgement), UploadFailed> {
+    let count = taps.len() / TAP_LEN;
+    let request = client
+        .post(format!("{}{TAPS_PATH}", clearing_house.trim_end_matches('/')))
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .body(taps);
+    let answer = request.send().await.map_err(UploadFailed::Network)?;
+    let status = answer.status().as_u16();
+    let signature = answer.headers().get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = answer.text().await.map_err(UploadFailed::Network)?;
+    match serde_json::from_str::<Acknowledgement>(&text).ok().zip(signature) {
+        Some((acknowledgement, signature)) if status == 200 && acknowledgement.taps.len() == count => {
+            Ok((text, signature, acknowledgement))
+        }
+        _ => Err(UploadFailed::Answer { status, text: text.chars().take(200).collect() }),
+    }
+}
+
+/// Sends sealed taps once, in as many uploads as they need, and gives what the clearing house said of each. Nothing is
+/// deleted for it, so that its signature is not looked at.
+///
+/// # Errors
+/// [`UploadFailed`]: what was sent before stays sent, and sending all again does no harm.
+pub async fn send_once(clearing_house: &str, taps: &[u8]) -> Result<Vec<Verdict>, UploadFailed> {
+    let client = client(SEND_ONCE_DEADLINE);
+    let mut verdicts = Vec::new();
+    for batch in taps.chunks(TAPS_PER_BATCH_MAX * TAP_LEN) {
+        let (_, _, acknowledgement) = post(&client, clearing_house, batch.to_vec()).await?;
+        verdicts.extend(acknowledgement.taps.iter().map(|tap| tap.verdict));
+    }
+    Ok(verdicts)
+}
+
+const SEND_ONCE_DEADLINE: Duration = Duration::from_secs(30);
+
+fn client(deadline: Duration) -> reqwest::Client {
+    reqwest::Client::builder().timeout(deadline).build().expect("a client without TLS needs nothing from the system")
 }
 
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);

@@ -7,8 +7,9 @@ use ring::digest::{SHA256, digest};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use transit::id::{DeviceId, TapId};
-use transit::tap::{SealedTap, Tap};
+use transit::tap::{Outcome, SealedTap, Tap};
 use validator::log::{LogFailed, StartUp, TapLog, kept_logs};
+use validator::salvage::Salvage;
 use validator::status::Status;
 
 use crate::world::{Bus, Cards, NOW, memory_folder};
@@ -319,10 +320,15 @@ fn flip(whole: &Files, kept_min: usize, cases: u64) -> (u32, u32) {
         let (log, start_up) = open(&path).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         drop(log);
         if let Some(told) = start_up.begun_anew {
-            let kept = told.kept.unwrap();
-            let kept = (fs::read(&kept).unwrap(), fs::read(beside(&kept, "-wal")).unwrap());
+            let kept = told.kept.as_ref().unwrap();
+            let kept = (fs::read(kept).unwrap(), fs::read(beside(kept, "-wal")).unwrap());
             assert!(kept == (flipped.log, flipped.wal), "seed {seed}: not kept as it was; {}", told.why);
             assert_eq!(told.epoch, 2);
+            // No flip costs more than the tap that it is in.
+            let salvage = Salvage::read(&told.kept.unwrap()).unwrap();
+            assert!(salvage.taps.len() + flips >= expected.len(), "seed {seed}: {} salvaged", salvage.taps.len());
+            let is_intent = |tap: &SealedTap| tap.open().unwrap().outcome == Outcome::Unknown;
+            assert!(salvage.taps.iter().all(|(_, tap)| expected.contains(tap) || is_intent(tap)), "seed {seed}");
             anew += 1;
         } else {
             let taps = sealed(&path);

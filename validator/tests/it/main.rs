@@ -20,5 +20,6 @@ mod outbox;
 mod process;
 mod real;
 mod retap;
+mod salvage;
 mod torn;
 mod world;
