@@ -10,6 +10,7 @@
 //! | `operator:N:payable` | operator N, for rides not yet settled |
 //! | `operator:N:settled` | operator N, by a statement |
 //! | `desk:N:cash` | desk N; negative: the desk owes the cash that it took |
+//! | `desk:N:unbacked` | nobody; negative: desk N owes what it wrote or gave back and no payment backs |
 //! | `suspense:loads` | riders who paid at a desk, until their card has what they paid for |
 //! | `revenue:passes` | the operators together, for passes sold; how it is shared out is no part of these books yet |
 //!
@@ -33,6 +34,10 @@
 //!
 //! An unknown step of a desk moves nothing: what was paid for waits in `suspense:loads` until a proven record of the card
 //! names the step. Of a card that can prove nothing it counts as written once its desk says that the card took it.
+//!
+//! Nothing waits in `suspense:loads` that is less than nothing. What a step takes from there that its own action has not
+//! brought in, the desk owes in `desk:N:unbacked`; what the action brings in later goes there first ([`split`]). So the
+//! books are the same whatever order the steps come in, and one action never takes what another one's rider waits for.
 //!
 //! A ride at fare 0 is an entry without postings: it moves no money, and a statement counts it.
 
@@ -68,7 +73,7 @@ pub struct Entry {
     pub posted_at: Moment,
     /// The ISO 4217 code of its amounts.
     pub currency: String,
-    /// What it moves: nothing, or two postings that sum to 0.
+    /// What it moves: nothing, or postings that sum to 0.
     pub postings: Vec<Posting>,
 }
 
@@ -204,6 +209,8 @@ pub enum Account {
     Settled(OperatorId),
     /// Cash of a desk: negative where the desk owes it.
     DeskCash(DeviceId),
+    /// What a desk wrote or gave back and no payment backs: never positive.
+    DeskUnbacked(DeviceId),
     /// What riders paid at desks and their cards do not have yet.
     SuspenseLoads,
     /// Passes sold.
@@ -218,6 +225,7 @@ impl fmt::Display for Account {
             Self::Payable(operator) => write!(f, "operator:{}:payable", operator.0),
             Self::Settled(operator) => write!(f, "operator:{}:settled", operator.0),
             Self::DeskCash(desk) => write!(f, "desk:{desk}:cash"),
+            Self::DeskUnbacked(desk) => write!(f, "desk:{desk}:unbacked"),
             Self::SuspenseLoads => f.write_str("suspense:loads"),
             Self::RevenuePasses => f.write_str("revenue:passes"),
         }
@@ -234,9 +242,13 @@ impl FromStr for Account {
             ["suspense", "unknown"] => Self::SuspenseUnknown,
             ["operator", number, "payable"] => Self::Payable(OperatorId(number.parse().map_err(|_| invalid())?)),
             ["operator", number, "settled"] => Self::Settled(OperatorId(number.parse().map_err(|_| invalid())?)),
-            ["desk", number, "cash"] => {
-                let number = number.parse().ok().and_then(DeviceId::new);
-                Self::DeskCash(number.ok_or_else(invalid)?)
+            ["desk", number, account] => {
+                let desk = number.parse().ok().and_then(DeviceId::new).ok_or_else(invalid)?;
+                match account {
+                    "cash" => Self::DeskCash(desk),
+                    "unbacked" => Self::DeskUnbacked(desk),
+                    _ => return Err(invalid()),
+                }
             }
             ["suspense", "loads"] => Self::SuspenseLoads,
             ["revenue", "passes"] => Self::RevenuePasses,
@@ -353,6 +365,23 @@ pub fn of_writing(action: &Action, backed: bool, stamp: Stamp<'_>) -> Option<Ent
         ActionKind::Block => return None,
     };
     Some(of_action(kind, action, stamp, movement(from, to, moved(action))))
+}
+
+/// The entry of a step of `desk` whose action has `left` before it: what it has brought in, less what was written or
+/// given back of it. What the entry moves in `suspense:loads` moves there only while something is left, and in
+/// `desk:N:unbacked` beyond.
+pub fn split(mut entry: Entry, desk: DeviceId, left: i64) -> Entry {
+    let Some(at) = entry.postings.iter().position(|posting| posting.account == Account::SuspenseLoads) else {
+        return entry;
+    };
+    let after = left.saturating_add(entry.postings.remove(at).amount);
+    let parts = [
+        (Account::SuspenseLoads, after.max(0).saturating_sub(left.max(0))),
+        (Account::DeskUnbacked(desk), after.min(0).saturating_sub(left.min(0))),
+    ];
+    let parts = parts.into_iter().filter(|(_, amount)| *amount != 0);
+    entry.postings.extend(parts.map(|(account, amount)| Posting { account, amount }));
+    entry
 }
 
 /// The settlement of a closed day with one operator.

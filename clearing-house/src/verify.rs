@@ -12,6 +12,7 @@
 //! | answers to desks, deny lists | their signature; their chain |
 //! | kept aside, findings, all entries | their digests, chains and receipts; the sums of the postings |
 //! | `suspense:unknown` | the money of the pending unknown taps |
+//! | `suspense:loads`, `desk:N:unbacked` | what each action has left, in the order of the ledger |
 //! | closed days and statements | the statements that the ledger gives again |
 
 use std::collections::BTreeMap;

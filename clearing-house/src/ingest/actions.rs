@@ -20,7 +20,7 @@ use crate::chain;
 use crate::config::TransactionMacPolicy;
 use crate::evidence::{self, Resolution, Writing};
 use crate::finding::{Finding, FindingKind, about};
-use crate::ledger;
+use crate::ledger::{self, Entry};
 use crate::store::StoreError;
 use crate::unproven;
 use crate::vault::Proof;
@@ -166,7 +166,7 @@ impl Upload<'_> {
         }
         let stamp = self.first_stamp(action.id, action.at)?;
         if let Some(entry) = ledger::of_cash(action, stamp) {
-            self.books.post(&entry)?;
+            self.post_of_action(entry, action)?;
         }
         match action.step {
             Step::Written => self.post_writing(action, proven)?,
@@ -240,6 +240,12 @@ impl Upload<'_> {
         if self.books.has_finding(finding.kind, finding.tap)? { Ok(()) } else { self.find(finding) }
     }
 
+    /// Posts an entry about `step`, out of what its action has left.
+    fn post_of_action(&self, entry: Entry, step: &Action) -> Result<(), StoreError> {
+        let left = self.books.left_of_action(backing::first_of(step), None)?;
+        self.books.post(&ledger::split(entry, step.id.device, left))
+    }
+
     fn post_writing(&self, action: &Action, proven: bool) -> Result<(), StoreError> {
         let takes_off = !proven && unproven::takes_off(action);
         let doubt = if takes_off { self.past_unproven_limit(action)? } else { None };
@@ -249,7 +255,7 @@ impl Upload<'_> {
         let is_transfer = action.kind == ActionKind::Transfer;
         let backed = if is_transfer { allowance::backs(self.books, action, None)? } else { doubt.is_none() };
         if let Some(entry) = ledger::of_writing(action, backed, self.stamp(action.at)) {
-            self.books.post(&entry)?;
+            self.post_of_action(entry, action)?;
         }
         if let Some(why) = doubt {
             self.find(&Finding::new(FindingKind::UnprovenExceeded, action.id, format!("it {why}")))?;

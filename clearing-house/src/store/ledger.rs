@@ -69,6 +69,30 @@ impl Books<'_> {
         Ok(())
     }
 
+    /// What the action whose first step is `first` has brought in, less what was written or given back of it, by the
+    /// entries `before` one, or by all.
+    pub(crate) fn left_of_action(&self, first: TapId, before: Option<i64>) -> Result<i64, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "WITH step (id) AS (SELECT ?1 UNION ALL SELECT id FROM action WHERE names = ?1 AND device = ?2 \
+             AND epoch = ?3 AND sequence > ?4) \
+             SELECT coalesce(sum(posting.amount), 0) FROM step JOIN entry ON entry.tap = step.id \
+             JOIN posting ON posting.entry = entry.id AND posting.account IN ('suspense:loads', ?5) \
+             WHERE entry.kind IN ('paid', 'loaded', 'sold', 'paid_out', 'paid_back', 'taken_over', 'transferred') \
+             AND entry.id < ?6",
+        )?;
+        let TapId { device, epoch, sequence } = first;
+        let unbacked = Account::DeskUnbacked(device).to_string();
+        let before = before.unwrap_or(i64::MAX);
+        let parameters = params![first.to_string(), device.number(), epoch, sequence, unbacked, before];
+        Ok(statement.query_row(parameters, |row| row.get(0))?)
+    }
+
+    /// The first entry that tells what desks owe apart from what waits: books of before have none.
+    pub(crate) fn first_unbacked(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT min(entry) FROM posting WHERE account GLOB 'desk:*:unbacked'";
+        Ok(self.0.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// Visits every entry in order, with its postings.
     pub(crate) fn for_each_entry(
         &self,

@@ -6,6 +6,7 @@ use transit::time::Moment;
 
 use super::{Audit, Named, Wrong, ensure, walk};
 use crate::allowance;
+use crate::backing;
 use crate::evidence::{self, Resolution, Writing};
 use crate::finding::FindingKind;
 use crate::ledger::{self, Account, Entry};
@@ -133,11 +134,18 @@ impl Audit<'_> {
         if action.kind == ActionKind::Refund && !backed {
             return Ok(None);
         }
-        let mut expected = ledger::of_cash(action, stamp).or_else(|| ledger::of_writing(action, backed, stamp));
-        if let Some(entry) = &mut expected {
-            entry.postings.sort_by_key(|posting| posting.account.to_string());
+        let Some(whole) = ledger::of_cash(action, stamp).or_else(|| ledger::of_writing(action, backed, stamp)) else {
+            return Ok(None);
+        };
+        let left = self.books.left_of_action(backing::first_of(action), Some(stored.id))?;
+        let expected = in_order(ledger::split(whole.clone(), action.id.device, left));
+        // Books of before took from what waits what it did not have.
+        let whole = in_order(whole);
+        if whole == stored.entry && whole != expected {
+            let from = self.books.first_unbacked()?;
+            return Ok(Some(if from.is_none_or(|from| stored.id < from) { whole } else { expected }));
         }
-        Ok(expected)
+        Ok(Some(expected))
     }
 
     /// Whether the desk was believed, by the limit that was in force and what the ledger had before this entry.
@@ -170,6 +178,12 @@ impl Audit<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// With its postings as the books give them.
+fn in_order(mut entry: Entry) -> Entry {
+    entry.postings.sort_by_key(|posting| posting.account.to_string());
+    entry
 }
 
 /// Whether the columns of an answer are what its text says.

@@ -6,6 +6,9 @@ use transit::tap::{Outcome, SealedTap};
 use crate::desk_support::{Desk, EMPTY, End};
 use crate::support::{Card, City, MORNING, Validator, later, monday};
 
+/// What desk 900 wrote or gave back and no payment backs.
+const UNBACKED: &str = "desk:900:unbacked";
+
 /// Cash of desk 900, loads in suspense, cards' float, passes sold, and what operators are owed together.
 type Money = [i64; 5];
 
@@ -13,6 +16,10 @@ fn money(city: &mut City) -> Money {
     city.verify();
     let balances = city.clearing_house.status().unwrap().balances_minor;
     assert_eq!(balances.values().sum::<i64>(), 0);
+    for (account, balance) in &balances {
+        assert!(account != "suspense:loads" || *balance >= 0, "{account} {balance}");
+        assert!(!account.ends_with(":unbacked") || *balance <= 0, "{account} {balance}");
+    }
     let of = |account: &str| balances.get(account).copied().unwrap_or(0);
     let payable = of("operator:1:payable") + of("operator:2:payable");
     ["desk:900:cash", "suspense:loads", "cards:float", "revenue:passes"]
@@ -52,8 +59,76 @@ fn a_load_is_paid_and_then_on_the_card() {
     let load = Desk::new().load(&mut Card::new(1, 0), MORNING, 100_000);
     assert_eq!(after(&load[..1]), [-100_000, 100_000, 0, 0, 0]);
     assert_eq!(after(&load), [-100_000, 0, 100_000, 0, 0]);
-    assert_eq!(after(&load[1..]), [0, -100_000, 100_000, 0, 0], "what was written before its payment has come");
+    assert_eq!(after(&load[1..]), [0, 0, 100_000, 0, 0], "what was written before its payment has come");
     assert_eq!(after_either_way(&load, &[]), [-100_000, 0, 100_000, 0, 0]);
+}
+
+/// A rider waits for what they paid for, whatever else a desk writes: what nobody paid the desk owes by itself, in every
+/// order of the uploads, and what its own action brings in later makes it good.
+#[test]
+fn what_nobody_paid_is_owed_by_the_desk_and_takes_from_no_other_rider() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let waiting = desk.paid(ActionKind::TopUp, &Card::new(2, 0), MORNING, 30_000);
+    let paid = desk.paid(ActionKind::TopUp, &card, MORNING, 100_000);
+    let names = paid.open().unwrap().id;
+    let written = desk.top_up(names, &mut card, later(5), 100_000, End::Written);
+    let back = desk.step((ActionKind::TopUp, Step::Refunded), Some(names), &card, later(9), 70_000);
+    let nobody = desk.step((ActionKind::TopUp, Step::Refunded), None, &card, later(10), 5_000);
+    let steps = [waiting, paid, written, back, nobody];
+    // Every order of five steps.
+    for order in 0..120_usize {
+        let (mut city, mut rest, mut order) = (City::new(), steps.to_vec(), order);
+        while !rest.is_empty() {
+            let next = rest.remove(order % rest.len());
+            order /= rest.len() + 1;
+            city.upload_actions(std::slice::from_ref(&next));
+            assert!(city.balance("suspense:loads") >= 0 && city.balance(UNBACKED) <= 0);
+        }
+        assert_eq!(money(&mut city), [-55_000, 30_000, 100_000, 0, 0]);
+        assert_eq!(city.balance(UNBACKED), -75_000);
+        assert_eq!(city.clearing_house.desk_day(monday()).unwrap().desks[0].unbacked_minor, 75_000);
+    }
+}
+
+/// The old card of an exchange was torn and has not shown what it gave up: until it does, the desk owes the new one's.
+#[test]
+fn what_an_exchange_puts_on_a_new_card_before_its_old_one_shows_is_owed_by_the_desk() {
+    let (mut desk, mut old, mut new) = (Desk::new(), Card::new(1, 42_000), Card::new(2, 0));
+    let pair = desk.exchange(&mut old, &mut new, MORNING);
+    let unknown = Action { step: Step::Unknown, transaction_mac: None, ..pair[0].open().unwrap() };
+    (desk.next.sequence, desk.hash) = (1, transit::tap::CHAIN_START);
+    let steps = [desk.seal(&unknown), desk.seal(&pair[1].open().unwrap())];
+    let mut city = City::new();
+    city.upload_actions(&steps);
+    assert_eq!((money(&mut city), city.balance(UNBACKED)), ([0, 0, 42_000, 0, 0], -42_000));
+    let shown = desk.load(&mut old, later(700), 1_000);
+    city.upload_actions(&shown);
+    assert_eq!((money(&mut city), city.balance(UNBACKED)), ([-1_000, 0, 1_000, 0, 0], 0));
+}
+
+/// Books of before such an account took what nobody paid from what waits. That stays right there, and nowhere after.
+#[test]
+fn the_audit_takes_the_older_booking_only_before_the_first_newer_one() {
+    let mut city = City::new();
+    let mut desk = Desk::new();
+    for number in 1..=2 {
+        desk.paid(ActionKind::TopUp, &Card::new(number, 0), MORNING, 10_000);
+        let names = Some(desk.paid(ActionKind::TopUp, &Card::new(number, 0), MORNING, 10_000).open().unwrap().id);
+        let back = desk.step((ActionKind::TopUp, Step::Refunded), names, &Card::new(number, 0), MORNING, 10_000);
+        city.upload_actions(&[back]);
+    }
+    assert_eq!((money(&mut city), city.balance(UNBACKED)), ([20_000, 0, 0, 0, 0], -20_000));
+    city.sql().execute_batch("DROP TRIGGER posting_update").unwrap();
+    let mut wrong_after = |from: &str, to: &str, entry: u32| {
+        let sql = "UPDATE posting SET account = ?1 WHERE account = ?2 AND entry = ?3";
+        assert_eq!(city.sql().execute(sql, rusqlite::params![to, from, entry]).unwrap(), 1);
+        city.clearing_house.verify().wrong.unwrap_or_default()
+    };
+    let wrong = wrong_after(UNBACKED, "suspense:loads", 1);
+    assert_eq!(wrong, "entry 1 was changed, or one before it removed", "only its chain says so");
+    assert_eq!(wrong_after("suspense:loads", UNBACKED, 1), "");
+    let wrong = wrong_after(UNBACKED, "suspense:loads", 2);
+    assert_eq!(wrong, "action 900-1-6: entry 2 is not what it gives");
 }
 
 #[test]
@@ -199,7 +274,7 @@ fn a_void_that_the_card_contradicts_is_found() {
         if !turned {
             city.upload(std::slice::from_ref(&ride));
         }
-        assert_eq!(money(&mut city), [0, -100_000, 92_000, 0, 8_000]);
+        assert_eq!((money(&mut city), city.balance(UNBACKED)), ([0, 0, 92_000, 0, 8_000], -100_000));
         assert_eq!(city.clearing_house.status().unwrap().findings["evidence_differs"], 1);
     }
 }

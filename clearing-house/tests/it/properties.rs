@@ -59,10 +59,13 @@ fn desk_day() -> (Vec<SealedAction>, Vec<SealedTap>) {
     (actions, taps)
 }
 
-/// The balances, and the digest of the day's statements.
+/// The balances that are not 0, and the digest of the day's statements.
 fn books(city: &mut City) -> (Vec<(String, i64)>, String) {
     city.verify();
-    let balances = city.clearing_house.status().unwrap().balances_minor.into_iter().collect();
+    let balances = city.clearing_house.status().unwrap().balances_minor.into_iter();
+    // In some orders a desk owes for a while what its action brings in later: the account is there then, and at 0.
+    let balances: Vec<_> = balances.filter(|(_, balance)| *balance != 0).collect();
+    assert!(balances.iter().all(|(account, balance)| account != "suspense:loads" || *balance > 0));
     (balances, city.clearing_house.settle(monday(), later(10_000)).unwrap().digest)
 }
 
