@@ -77,8 +77,7 @@ impl Books<'_> {
              AND epoch = ?3 AND sequence > ?4) \
              SELECT coalesce(sum(posting.amount), 0) FROM step JOIN entry ON entry.tap = step.id \
              JOIN posting ON posting.entry = entry.id AND posting.account IN ('suspense:loads', ?5) \
-             WHERE entry.kind IN ('paid', 'loaded', 'sold', 'paid_out', 'paid_back', 'taken_over', 'transferred') \
-             AND entry.id < ?6",
+             WHERE entry.id < ?6",
         )?;
         let TapId { device, epoch, sequence } = first;
         let unbacked = Account::DeskUnbacked(device).to_string();

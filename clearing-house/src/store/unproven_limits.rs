@@ -65,9 +65,9 @@ impl Books<'_> {
     ) -> Result<Amount, StoreError> {
         // A written step that is not proven, or an unknown one that was booked on a word: that is a finding.
         let mut statement = self.0.prepare_cached(
-            "SELECT coalesce(-sum(posting.amount), 0) FROM entry \
-             JOIN action ON action.id = entry.tap AND action.proven = 0 \
-             JOIN posting ON posting.entry = entry.id AND posting.account = 'cards:float' \
+            "SELECT coalesce(-sum(posting.amount), 0) FROM entry INDEXED BY entry_given_up \
+             CROSS JOIN action ON action.id = entry.tap AND action.proven = 0 \
+             CROSS JOIN posting ON posting.entry = entry.id AND posting.account = 'cards:float' \
              WHERE entry.kind IN ('paid_out', 'taken_over') AND entry.settlement_day = ?1 AND action.device = ?2 \
              AND entry.id < ?3 AND (action.step = 'written' OR EXISTS (SELECT 1 FROM finding \
              WHERE finding.tap = action.id AND finding.kind = 'unproven'))",
@@ -80,7 +80,7 @@ impl Books<'_> {
     /// The first upload with the desk's later word that the card took the unknown step `unknown`.
     pub(crate) fn word_about(&self, unknown: &Action) -> Result<Option<i64>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT min(receipt) FROM action WHERE resolves = ?1 AND step = 'confirmed' AND device = ?2 AND epoch = ?3 \
+            "SELECT min(receipt) FROM action INDEXED BY action_resolves WHERE resolves = ?1 AND step = 'confirmed' AND device = ?2 AND epoch = ?3 \
              AND sequence > ?4 AND card = ?5 AND kind = ?6",
         )?;
         let TapId { device, epoch, sequence } = unknown.id;

@@ -63,6 +63,7 @@ fn steps_of_others_that_name_an_action_do_not_count_as_its_own() {
         "SELECT bytes FROM action WHERE names = '900-1-1' AND device = 900 AND epoch = 1 AND sequence > 1",
         "SELECT receipt FROM action WHERE resolves = '900-1-1' AND device = 900 AND step = 'voided'",
         "SELECT 1 FROM finding WHERE tap = '900-1-1' AND kind = 'unbacked'",
+        "SELECT id FROM entry WHERE tap = '900-1-1'",
     ] {
         let plan: String = city.sql().query_row(&format!("EXPLAIN QUERY PLAN {query}"), [], |row| row.get(3)).unwrap();
         let parts = plan.split(" AND ").count();
