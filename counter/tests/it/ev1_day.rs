@@ -44,7 +44,7 @@ fn exchange(shop: &mut Shop, old: &mut Pocket, new: &mut Pocket, fault: Option<F
         Ok(begun) => begun,
         Err(error) => {
             assert!(fault.is_some() && matches!(error, DeskError::Unknown { .. }), "{error}");
-            assert_eq!(laid_down_again(shop, old), ResumedOutcome::Found);
+            assert_eq!(laid_down_again(shop, old), ResumedOutcome::HalfMoved);
             shop.desk.waiting_exchange_of(&old_uid).unwrap().unwrap()
         }
     };
