@@ -13,6 +13,7 @@ use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::tariff::{Line, Stop, Tariff};
 
 use crate::keys;
+use crate::log::{WAL_BYTES_MAX, WAL_LONG_BYTES};
 
 /// What `validator core` is told. Paths are relative to the configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +51,9 @@ pub struct CoreConfig {
     /// Room held beside the tap log for when the disk is full, in bytes; 0 holds none.
     #[serde(default = "default_reserve_bytes")]
     pub log_reserve_bytes: u64,
+    /// The most bytes that the WAL of the tap log may have before a tap is begun, 16 MiB at least.
+    #[serde(default = "default_wal_bytes_max")]
+    pub log_wal_bytes_max: u64,
     /// The epoch that a newly created log begins with.
     #[serde(default = "default_epoch")]
     pub epoch: u8,
@@ -113,6 +117,10 @@ fn default_reserve_bytes() -> u64 {
     8 << 20
 }
 
+fn default_wal_bytes_max() -> u64 {
+    WAL_BYTES_MAX
+}
+
 fn default_epoch() -> u8 {
     1
 }
@@ -152,6 +160,10 @@ impl Core {
         config.link_socket = from_here(&config.link_socket);
         if ![64, 128, 256].contains(&config.frame_size) {
             return Err(refuse(format!("frame_size is 64, 128 or 256, not {}", config.frame_size)));
+        }
+        if config.log_wal_bytes_max < WAL_LONG_BYTES {
+            let bytes = config.log_wal_bytes_max;
+            return Err(refuse(format!("log_wal_bytes_max is {WAL_LONG_BYTES} at least, not {bytes}")));
         }
         if config.limits.older_records > 2 {
             return Err(refuse(format!("limits.older_records is 0 to 2, not {}", config.limits.older_records)));

@@ -108,6 +108,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
     log_files.head = config.log_head.unwrap_or(log_files.head);
     log_files.reserve = (config.log_reserve_bytes > 0)
         .then(|| ReserveFile { path: config.log.with_added_extension("reserve"), length: config.log_reserve_bytes });
+    log_files.wal_bytes_max = config.log_wal_bytes_max;
     let mut validator = Validator {
         limits: config.limits,
         outside,
@@ -192,10 +193,10 @@ impl Validator {
         if due(self.log_retry_at) {
             self.log_retry_at = None;
             match self.engine.log() {
-                Some(log) => {
-                    log.make_room();
-                    self.show_service();
-                }
+                Some(log) => match log.make_room() {
+                    Ok(_) => self.show_service(),
+                    Err(failed) => self.log_failed(&failed),
+                },
                 None => self.open_log(),
             }
         }

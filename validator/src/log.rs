@@ -10,6 +10,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,10 +27,12 @@ mod head;
 mod reserve;
 mod store;
 mod wal;
+mod wal_length;
 
 pub use damage::kept_logs;
 use reserve::Reserve;
 pub use reserve::ReserveFile;
+pub use wal_length::WAL_LONG_BYTES;
 
 /// The log cannot be written: the validator goes out of service until it can.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,12 @@ pub enum LogFailed {
         /// The log.
         path: PathBuf,
     },
+    /// The WAL is as long as it may be: what is under way can be concluded, and no tap can be begun.
+    #[error("the WAL of the tap log {} cannot begin anew: end whatever reads the log (`fuser` names it)", path.display())]
+    WalHeld {
+        /// The log.
+        path: PathBuf,
+    },
     /// An earlier failure ended the writer.
     #[error("the tap log is closed after a failure")]
     Closed,
@@ -91,12 +101,22 @@ pub struct LogFiles {
     pub head: PathBuf,
     /// Room held for when the disk is full; `None` holds none.
     pub reserve: Option<ReserveFile>,
+    /// The most bytes that the WAL may have before a tap is begun.
+    pub wal_bytes_max: u64,
 }
+
+/// Room for some 8,000 taps.
+pub const WAL_BYTES_MAX: u64 = 128 << 20;
 
 impl LogFiles {
     /// The log at this path, and its head beside it.
     pub fn at(log: &Path) -> Self {
-        Self { log: log.to_owned(), head: log.with_added_extension("head"), reserve: None }
+        Self {
+            log: log.to_owned(),
+            head: log.with_added_extension("head"),
+            reserve: None,
+            wal_bytes_max: WAL_BYTES_MAX,
+        }
     }
 }
 
@@ -108,6 +128,7 @@ pub struct TapLog {
     next_sequence: u32,
     memory: Memory,
     reserve: Reserve,
+    wal_length_reached: Arc<AtomicBool>,
     jobs: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -203,8 +224,10 @@ impl TapLog {
         let start_up = StartUp { begun_anew, unknown: unknown.map(|tap| tap.id), taps: store.last_sequence() };
         let (epoch, next_sequence) = (store.epoch(), store.last_sequence() + 1);
         let (jobs, queue) = sync_channel(64);
-        let writer = thread::spawn(move || store.serve(&queue));
-        Ok((Self { device, epoch, next_sequence, memory, reserve, jobs: Some(jobs), writer: Some(writer) }, start_up))
+        let wal_length_reached = store.wal_length_reached();
+        let writer = Some(thread::spawn(move || store.serve(&queue)));
+        let jobs = Some(jobs);
+        Ok((Self { device, epoch, next_sequence, memory, reserve, wal_length_reached, jobs, writer }, start_up))
     }
 
     /// The name that the next tap will have.
@@ -260,14 +283,21 @@ impl TapLog {
         self.send(Job::Flush)
     }
 
-    /// Whether the disk is full, so that no tap can be begun.
+    /// Whether no tap can be begun: the disk is full, or the WAL as long as it may be.
     pub fn is_full(&self) -> bool {
-        self.reserve.is_full()
+        self.reserve.is_full() || self.wal_length_reached.load(Ordering::Relaxed)
     }
 
-    /// Holds the room for a full disk again; gives whether taps can be begun.
-    pub fn make_room(&self) -> bool {
-        self.reserve.hold_again()
+    /// Holds the room for a full disk again, and has a long WAL begun anew; gives whether taps can be begun.
+    ///
+    /// # Errors
+    /// [`LogFailed`]: the log is closed.
+    pub fn make_room(&mut self) -> Result<bool, LogFailed> {
+        self.reserve.hold_again();
+        if self.wal_length_reached.load(Ordering::Relaxed) {
+            self.flush().wait()?;
+        }
+        Ok(!self.is_full())
     }
 
     /// The epoch of this log.

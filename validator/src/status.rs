@@ -1,13 +1,14 @@
 //! What a tap log holds, for people and for whoever measures. Reads only.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 use transit::tap::{Outcome, SealedTap};
 
-use crate::log::kept_logs;
+use crate::log::{WAL_LONG_BYTES, kept_logs};
 
 /// Counts over a tap log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,6 +43,10 @@ pub struct Status {
     pub voided: u32,
     /// Taps given up before the commit was sent.
     pub void: u32,
+    /// The length of the WAL.
+    pub wal_bytes: u64,
+    /// The WAL is longer than it gets while nothing reads the log without an end.
+    pub wal_is_long: bool,
     /// Damaged logs that are kept beside this one.
     pub kept_logs: Vec<PathBuf>,
 }
@@ -69,6 +74,10 @@ impl Status {
             kept_logs: kept_logs(path).unwrap_or_default(),
             ..Self::default()
         };
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        status.wal_bytes = fs::metadata(wal).map_or(0, |metadata| metadata.len());
+        status.wal_is_long = status.wal_bytes > WAL_LONG_BYTES;
         let mut taps = log.prepare("SELECT sealed FROM tap")?;
         let mut rows = taps.query([])?;
         while let Some(row) = rows.next()? {
@@ -100,6 +109,10 @@ impl fmt::Display for Status {
         writeln!(f, "  unknown          {:>8}   ({} confirmed, {} voided)", self.unknown, self.confirmed, self.voided)?;
         writeln!(f, "  given up         {:>8}", self.void)?;
         write!(f, "  under way        {:>8}", if self.intent { "one" } else { "none" })?;
+        write!(f, "\n  write-ahead log  {:>8}   KiB", self.wal_bytes.div_ceil(1024))?;
+        if self.wal_is_long {
+            write!(f, " (long: end whatever reads the log)")?;
+        }
         for kept in &self.kept_logs {
             write!(f, "\n  damaged log kept: {}", kept.display())?;
         }

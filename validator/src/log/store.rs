@@ -1,8 +1,8 @@
 //! The file, on the writer's side.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use transit::time::Moment;
 use super::damage::beside;
 use super::head::{Head, HeadKeeper};
 use super::reserve::Reserve;
+use super::wal_length::{WAL_KEPT_BYTES, WalLength, length};
 use super::{Acknowledged, Job, LogFailed, LogFiles, wal};
 
 mod migrations {
@@ -37,7 +38,11 @@ pub(super) struct Store {
     /// The head as it was last given to the keeper.
     head: Option<Head>,
     reserve: Reserve,
+    wal_length: WalLength,
 }
+
+/// Nobody else writes; who holds the lock for longer than this has lost its way.
+pub(super) const BUSY_TIMEOUT_MS: u32 = 1000;
 
 impl Store {
     /// Opens the log, which is made in the epoch of `begins` where there is none; `known` is its head in the second
@@ -85,6 +90,7 @@ impl Store {
             keeper: HeadKeeper::new(files.head.clone()),
             head: known.cloned(),
             reserve: Reserve::hold(None),
+            wal_length: WalLength::new(beside(path, "-wal"), files.wal_bytes_max),
         };
         store.check(known, &mut visit)?;
         if log.durable_through > store.last_sequence {
@@ -96,6 +102,11 @@ impl Store {
 
     pub(super) fn use_reserve(&mut self, reserve: Reserve) {
         self.reserve = reserve;
+    }
+
+    /// Whether the WAL is as long as it may be, kept up to date.
+    pub(super) fn wal_length_reached(&self) -> Arc<AtomicBool> {
+        self.wal_length.reached()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -206,6 +217,9 @@ impl Store {
         if self.reserve.is_full() {
             return Err(LogFailed::Full { path: self.path.clone() });
         }
+        if self.wal_length.is_too_long() && !self.keep_wal_short()? {
+            return Err(LogFailed::WalHeld { path: self.path.clone() });
+        }
         let unknown = Tap { outcome: Outcome::Unknown, transaction_mac: None, ..tap.clone() };
         let sealed = self.seal(&unknown)?;
         let through = self.last_sequence;
@@ -301,7 +315,13 @@ impl Store {
         if done.as_ref().is_err_and(is_full) && self.reserve.release() {
             done = write_back();
         }
-        done.map_err(|source| store_failed(&self.path, "flushed", source))
+        done.map_err(|source| store_failed(&self.path, "flushed", source))?;
+        self.keep_wal_short().map(drop)
+    }
+
+    /// Gives whether the WAL is short enough for a tap.
+    fn keep_wal_short(&mut self) -> Result<bool, LogFailed> {
+        self.wal_length.keep(&self.connection).map_err(|source| store_failed(&self.path, "flushed", source))
     }
 
     /// Keeps the head in the second place up with what is on the disk; nobody waits for it.
@@ -365,15 +385,6 @@ pub(super) fn claimed_epoch(path: &Path) -> Option<Epoch> {
     connection.query_row("SELECT epoch FROM log", [], |row| row.get(0)).ok()
 }
 
-/// 0 where there is no file.
-fn length(path: &Path) -> io::Result<u64> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
 /// Opens the file and looks at every page of it, and of its WAL, before anything is written. Closing it writes nothing
 /// either, so that a damaged one is kept as it is.
 fn open_whole(path: &Path) -> Result<Connection, LogFailed> {
@@ -387,8 +398,7 @@ fn open_whole(path: &Path) -> Result<Connection, LogFailed> {
     }
     let connection = Connection::open(path).map_err(failed)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
-    // Nobody else writes; who holds the lock for longer than this has lost its way.
-    connection.busy_timeout(Duration::from_secs(1)).map_err(failed)?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS.into())).map_err(failed)?;
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if found != "ok" {
         return Err(damaged(found.replace('\n', ": ")));
@@ -399,10 +409,10 @@ fn open_whole(path: &Path) -> Result<Connection, LogFailed> {
         return Err(damaged(why));
     }
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-             PRAGMA journal_size_limit = 8388608; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
-        )
+             PRAGMA journal_size_limit = {WAL_KEPT_BYTES}; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+        ))
         .map_err(failed)?;
     Ok(connection)
 }

@@ -1,18 +1,20 @@
-//! A disk that is full.
+//! A disk that is full, or a WAL that is as long as it may be.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 use transit::id::DeviceId;
 use transit::screen::State;
 use transit::sync::Verdict;
 use transit::tap::Tap;
 use validator::log::{Acknowledged, LogFailed, LogFiles, ReserveFile, TapLog};
+use validator::status::Status;
 
-use crate::world::{Bus, Cards, NOW};
+use crate::world::{Bus, Cards, NOW, memory_folder};
 
 const MIB: u64 = 1 << 20;
 
@@ -57,7 +59,7 @@ fn open(files: &LogFiles) -> TapLog {
 }
 
 fn taps_in(log: &Path) -> u32 {
-    rusqlite::Connection::open(log).unwrap().query_row("SELECT count(*) FROM tap", [], |row| row.get(0)).unwrap()
+    Connection::open(log).unwrap().query_row("SELECT count(*) FROM tap", [], |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn on_a_full_disk_a_tap_begun_is_concluded_and_none_is_begun() {
 
         // The next log is full from the start, and takes everything but a tap.
         let mut log = open(&files);
-        assert!(log.is_full() && !log.make_room());
+        assert!(log.is_full() && !log.make_room().unwrap());
         let acknowledged = Acknowledged { sequence: 1, hash, verdict: Verdict::Accepted };
         log.acknowledge(vec![acknowledged]).wait().unwrap();
         log.flush().wait().unwrap();
@@ -117,4 +119,46 @@ fn on_a_full_disk_a_tap_begun_is_concluded_and_none_is_begun() {
         bus.engine.close_log();
     }
     assert!(released_by_a_conclusion > 0, "some disk is full just at a conclusion");
+}
+
+/// A reader that never ends: the WAL stays within its bound, and taps are taken again once the reader is gone.
+#[test]
+fn a_reader_that_holds_the_wal_stops_taps_before_it_grows_without_bound() {
+    let mut bus = Bus::new(101, 23);
+    bus.tap(&mut Cards::new(), "adult", NOW);
+    let like = bus.taps().remove(0);
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let files = LogFiles { wal_bytes_max: MIB, ..LogFiles::at(&path) };
+    let wal_bytes = || Status::read(&path).unwrap().wal_bytes;
+    let mut log = open(&files);
+    let tap = |log: &mut TapLog| {
+        let tap = Tap { id: log.next_id(), ..like.clone() };
+        log.intend(&tap).wait()?;
+        log.conclude(&tap).wait()
+    };
+    for _ in 0..200 {
+        tap(&mut log).unwrap();
+    }
+    assert!(wal_bytes() <= MIB + MIB / 16, "nobody was idle");
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM tap").unwrap();
+    let mut taken = 0;
+    let refused = loop {
+        if let Err(refused) = tap(&mut log) {
+            break refused;
+        }
+        taken += 1;
+    };
+    assert!(matches!(refused, LogFailed::WalHeld { .. }), "{refused:?}");
+    assert!(taken > 20 && log.is_full());
+    drop(log);
+    let mut log = open(&files);
+    assert!(log.is_full() && !log.make_room().unwrap(), "a restart is no way out");
+    log.flush().wait().unwrap();
+    assert!((MIB..=MIB + MIB / 16).contains(&wal_bytes()), "{}", wal_bytes());
+    drop(reader);
+    assert!(log.make_room().unwrap());
+    assert!(wal_bytes() < MIB / 16);
+    tap(&mut log).unwrap();
 }
