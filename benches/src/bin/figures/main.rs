@@ -12,6 +12,7 @@ mod figure;
 mod fsyncs;
 mod host_time;
 mod instructions;
+mod restart;
 mod stack;
 mod taps;
 mod tools;
@@ -19,7 +20,7 @@ mod tools;
 use std::{
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -39,6 +40,8 @@ struct Arguments {
 /// What a child does, watched by this program.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Only the restart with 100,000 taps in the log, merged into the figures that are there.
+    Restart,
     /// Purse taps of the engine on a log in this folder, without a pause.
     Taps {
         #[arg(long)]
@@ -67,6 +70,7 @@ enum Part {
 fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         None => measure_all(),
+        Some(Part::Restart) => measure_restart(),
         Some(Part::Taps { count, log_folder }) => fsyncs::make_taps(count, &log_folder).map(|()| true),
         Some(Part::Dialogues { count }) => instructions::hold_dialogues(count).map(|()| true),
         Some(Part::Stack { count, reader, address }) => stack::tap_through(count, &reader, address).map(|()| true),
@@ -97,11 +101,22 @@ fn measure_all() -> Result<bool, Failure> {
     figures.push(Figure::unbounded("topup_exchanges", f64::from(at_desk.top_up)));
     figures.extend(distorted_answers::measure()?);
     figures.extend(counted_by_tests::measure()?);
+    figures.push(restart::measure(&output)?);
+    write_figures(&output, &figures)
+}
 
+fn measure_restart() -> Result<bool, Failure> {
+    let output = output_folder();
+    fs::create_dir_all(&output)?;
+    write_figures(&output, &[restart::measure(&output)?])
+}
+
+/// Whether every figure is within its bound.
+fn write_figures(output: &Path, figures: &[Figure]) -> Result<bool, Failure> {
     let path = output.join("figures.json");
-    merge_json(&path, &figures)?;
+    merge_json(&path, figures)?;
     let mut stdout = io::stdout().lock();
-    print_table(&mut stdout, &figures)?;
+    print_table(&mut stdout, figures)?;
     writeln!(stdout, "written to {}", path.canonicalize()?.display())?;
     Ok(figures.iter().all(Figure::is_within_bound))
 }
