@@ -5,11 +5,13 @@ use std::error::Error;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use clearing_house::closing::SettleError;
+use clearing_house::store::StoreError;
 use clearing_house::{ClearingHouse, Config, http};
 use jiff::Timestamp;
 use rustix::process::DumpableBehavior;
@@ -96,6 +98,14 @@ enum Command {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Copy the books as they are at this moment to a new file, while `serve` may go on. The copy is checked and durable
+    /// when this ends with 0.
+    Backup {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The new file.
+        file: PathBuf,
+    },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage, boards.
     Status {
         #[command(flatten)]
@@ -157,7 +167,7 @@ fn main() -> ExitCode {
         .init();
     let code = run(arguments.command).unwrap_or_else(|error| {
         explain(&*error);
-        CANNOT
+        if is_damage(&*error) { BOOKS_WRONG } else { CANNOT }
     });
     ExitCode::from(code)
 }
@@ -179,11 +189,11 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             Ok(if verification.sound { WELL } else { BOOKS_WRONG })
         }
         Command::DeskDay { config, service_day, output } => {
-            let day = config.open()?.desk_day(service_day)?;
+            let day = config.open_unchecked()?.desk_day(service_day)?;
             output.print(&day).map(|()| WELL)
         }
         Command::DenyList { config, output } => {
-            let list = config.open()?.deny_list(now())?;
+            let list = config.open_unchecked()?.deny_list(now())?;
             match output {
                 Some(path) => replace(&path, &list.to_string())?,
                 None => write!(io::stdout(), "{list}")?,
@@ -191,19 +201,23 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             Ok(WELL)
         }
         Command::Suspense { config, at, output } => {
-            let suspense = config.open()?.suspense(at.moment())?;
+            let suspense = config.open_unchecked()?.suspense(at.moment())?;
             output.print(&suspense).map(|()| WELL)
         }
         Command::Gaps { config, output } => {
-            let gaps = config.open()?.gaps()?;
+            let gaps = config.open_unchecked()?.gaps()?;
             output.print(&gaps).map(|()| WELL)
         }
         Command::Silence { config, at, output } => {
-            let silence = config.open()?.silence(at.moment())?;
+            let silence = config.open_unchecked()?.silence(at.moment())?;
             output.print(&silence).map(|()| WELL)
         }
+        Command::Backup { config, file } => {
+            config.open_unchecked()?.back_up(&file)?;
+            Ok(WELL)
+        }
         Command::Status { config, output } => {
-            let status = config.open()?.status_at(now())?;
+            let status = config.open_unchecked()?.status_at(now())?;
             output.print(&status).map(|()| WELL)
         }
     }
@@ -211,10 +225,18 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
 
 impl ConfigArgument {
     fn open(&self) -> Result<ClearingHouse, Box<dyn Error>> {
+        Ok(ClearingHouse::open(self.read()?)?)
+    }
+
+    fn open_unchecked(&self) -> Result<ClearingHouse, Box<dyn Error>> {
+        Ok(ClearingHouse::open_unchecked(self.read()?)?)
+    }
+
+    fn read(&self) -> Result<Config, Box<dyn Error>> {
         // It will hold keys: no core image of it is written, and only root may look into its memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        Ok(ClearingHouse::open(Config::read(&self.path, credentials.as_deref())?)?)
+        Ok(Config::read(&self.path, credentials.as_deref())?)
     }
 }
 
@@ -268,6 +290,12 @@ fn serve(clearing_house: ClearingHouse) -> Result<u8, Box<dyn Error>> {
 fn now() -> Moment {
     let seconds = Timestamp::now().as_second();
     Moment(u32::try_from(seconds).unwrap_or(if seconds < 0 { 0 } else { u32::MAX }))
+}
+
+/// Whether the books are to blame.
+fn is_damage(error: &(dyn Error + 'static)) -> bool {
+    iter::successors(Some(error), |error| (*error).source())
+        .any(|error| error.downcast_ref().is_some_and(StoreError::is_damage))
 }
 
 /// Says an error and what caused it.

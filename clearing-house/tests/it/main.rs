@@ -6,6 +6,7 @@ mod boards;
 mod command_line;
 mod configuration;
 mod contradictions;
+mod damage;
 mod desk_money;
 mod desk_support;
 mod desks;
