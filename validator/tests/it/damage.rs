@@ -7,12 +7,17 @@ use ring::digest::{SHA256, digest};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use transit::id::{DeviceId, TapId};
+use transit::sync::Verdict;
 use transit::tap::{Outcome, SealedTap, Tap};
-use validator::log::{LogFailed, StartUp, TapLog, kept_logs};
+use validator::log::{Acknowledged, LogFailed, StartUp, TapLog, kept_logs};
 use validator::salvage::Salvage;
 use validator::status::Status;
 
 use crate::world::{Bus, Cards, NOW, memory_folder};
+
+mod migrations {
+    refinery::embed_migrations!("migrations");
+}
 
 /// The files of a log: itself, its WAL, its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +76,14 @@ fn killed_log(count: u32, unflushed: u32) -> Files {
     let (mut log, _) = open(&path).unwrap();
     append(&mut log, &like, count / 2);
     log.flush().wait().unwrap();
+    acknowledge(&mut log, &path);
+    log.flush().wait().unwrap();
     // A reader keeps the next flush from writing the WAL back.
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM tap").unwrap();
     append(&mut log, &like, count - count / 2 - unflushed);
     log.flush().wait().unwrap();
+    acknowledge(&mut log, &path);
     append(&mut log, &like, unflushed);
     let mut files = Files::of(&path);
     drop(log);
@@ -83,6 +91,13 @@ fn killed_log(count: u32, unflushed: u32) -> Files {
     // The head is kept by a thread of its own; the one that it ends with names every tap.
     files.head = head(1, count - unflushed, &sealed(&path)[(count - unflushed - 1) as usize].hash(), true, None);
     files
+}
+
+/// Every tap in the log is acknowledged.
+fn acknowledge(log: &mut TapLog, path: &Path) {
+    let verdict = Verdict::Accepted;
+    let taps = (1..).zip(sealed(path)).map(|(sequence, tap)| Acknowledged { sequence, hash: tap.hash(), verdict });
+    log.acknowledge(taps.collect()).wait().unwrap();
 }
 
 fn head(epoch: u8, sequence: u32, hash: &[u8; 32], begun: bool, kept: Option<&str>) -> Vec<u8> {
@@ -271,6 +286,53 @@ fn a_damaged_head_is_made_anew_from_a_log_that_is_whole() {
     assert_eq!(Files::of(&path), damaged);
 }
 
+/// A schema that is not one of ours is damage. Whatever changes how SQLite words it would set the logs of a whole fleet
+/// aside, so such a change has to bring a way to read the old wording.
+#[test]
+fn a_new_log_has_the_schema_that_logs_out_there_have() {
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    drop(open(&path).unwrap());
+    let log = Connection::open(&path).unwrap();
+    let schema: String = log
+        .query_row(
+            "SELECT group_concat(type || name || coalesce(sql, ''), char(10) ORDER BY type, name) FROM sqlite_schema",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        hex::encode(digest(&SHA256, schema.as_bytes())),
+        "f86aeb54f0c1d6afb7a7aa89274590321fc9342ab6826b760fa7c30b5b15785c",
+        "{schema}"
+    );
+}
+
+#[test]
+fn a_log_of_the_first_version_is_taken_over_with_its_taps() {
+    let whole = killed_log(12, 0);
+    let (_folder, path) = whole.lay_down();
+    let taps = sealed(&path);
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let mut old = Connection::open(&path).unwrap();
+    let first = refinery::Target::Version(1);
+    migrations::migrations::runner().set_grouped(true).set_target(first).run(&mut old).unwrap();
+    old.execute("INSERT INTO log (one, device, epoch, durable_through) VALUES (1, 101, 1, 12)", []).unwrap();
+    for (sequence, tap) in (1_u32..).zip(&taps) {
+        old.execute("INSERT INTO tap VALUES (?1, ?2)", (sequence, tap.as_bytes().as_slice())).unwrap();
+    }
+    old.execute("INSERT INTO acknowledgement SELECT sequence, 'known' FROM tap WHERE sequence < 9", []).unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let (log, start_up) = open(&path).unwrap();
+        assert_eq!((log.epoch(), start_up.taps, start_up.begun_anew), (1, 12, None));
+        drop(log);
+        assert!(sealed(&path) == taps);
+        assert_eq!(Status::read(&path).unwrap().acknowledged, 8);
+    }
+}
+
 /// xorshift64: the same files in every run.
 struct Chance(u64);
 
@@ -314,7 +376,8 @@ fn flip(whole: &Files, kept_min: usize, cases: u64) -> (u32, u32) {
         let flips = if seed % 3 == 0 { 1 } else { 1 + chance.below(64) };
         for _ in 0..flips {
             let at = chance.below(target.len());
-            target[at] ^= 1 << chance.below(8);
+            // A bit, or the whole byte.
+            target[at] ^= if seed % 5 == 0 { 1 + chance.below(255) as u8 } else { 1 << chance.below(8) };
         }
         let (_folder, path) = flipped.lay_down();
         let (log, start_up) = open(&path).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
