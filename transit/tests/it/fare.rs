@@ -96,6 +96,7 @@ fn the_fare_table() {
         (ordinary(-1), "not enough: -1 of 8000"),
         (CardView { denied: true, ..ordinary(50_000) }, "Denied"),
         (with_issuer(0, SixtyPlus, today, None), "0 free SixtyPlus"),
+        (with_issuer(-8_000, SixtyPlus, today, None), "0 free SixtyPlus"),
         (with_issuer(9_000, SixtyPlus, today - 1, None), "8000 flat"),
         (with_issuer(9_000, Student, today + 9, None), "8000 flat"),
         (with_issuer(0, Student, today + 9, Some((OneRoutePass, 1, today - 18, today + 12))), "0 pass, 12 days left"),
@@ -126,8 +127,20 @@ fn a_clock_that_went_back_is_still_the_same_boarding() {
 }
 
 #[test]
+fn a_load_before_the_first_ride_is_no_ride() {
+    let mut view = ordinary(50_000);
+    view.record.kind = RecordKind::Load;
+    view.record.time = NOW;
+    // The desk that issued and loaded it is this very device.
+    (view.record.previous, view.record.tap) = (Some(tap(HERE.0, 1)), Some(tap(HERE.0, 2)));
+    assert_eq!(spoken(&view), "8000 flat");
+}
+
+#[test]
 fn a_card_at_the_end_of_its_counter_is_not_wrapped() {
     let mut view = ordinary(50_000);
+    view.record.card_sequence = 0x00FF_FFFE;
+    assert_eq!(spoken(&view), "8000 flat", "the last record that a card takes");
     view.record.card_sequence = 0x00FF_FFFF;
     assert_eq!(spoken(&view), "CannotDecide");
 }

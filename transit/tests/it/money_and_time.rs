@@ -10,7 +10,9 @@ fn amounts_are_written_as_the_country_writes_them() {
     let dollar = Currency { code: "HKD".into(), minor_digits: 2, sign: "$".into() };
     let table = [
         (&dong, 0, "0\u{a0}₫"),
+        (&dong, 500, "500\u{a0}₫"),
         (&dong, 8000, "8.000\u{a0}₫"),
+        (&dong, 140_000, "140.000\u{a0}₫"),
         (&dong, -42000, "−42.000\u{a0}₫"),
         (&dong, 1_234_567, "1.234.567\u{a0}₫"),
         (&dollar, 5, "0,05\u{a0}$"),
@@ -25,6 +27,7 @@ fn amounts_are_written_as_the_country_writes_them() {
 fn arithmetic_is_checked() {
     let most = Amount::from_minor(i64::MAX).unwrap();
     assert_eq!(most.checked_add(Amount::from(1)), None);
+    assert_eq!(Amount::from(8000).checked_add(Amount::from(3000)), Some(Amount::from(11_000)));
     assert_eq!(Amount::from_minor(-1), None);
     assert_eq!(Balance::from_minor(i64::MIN).checked_debit(Amount::from(1)), None);
     assert_eq!(Balance::from_minor(3000).checked_debit(Amount::from(8000)), Some(Balance::from_minor(-5000)));
@@ -43,6 +46,7 @@ fn a_service_day_begins_at_four_in_hanoi() {
     assert_eq!(day("2026-11-24T03:59:59+07:00"), "2026-11-23");
     assert_eq!(day("2026-11-24T04:00:00+07:00"), "2026-11-24");
     assert_eq!(hanoi.local_time(Moment(0)), "08:00");
+    assert_eq!(Moment(1_795_489_200).to_string(), "2026-11-24T03:00:00Z");
 }
 
 #[test]

@@ -131,6 +131,8 @@ fn a_renewal_takes_a_free_place_or_that_of_the_oldest_ended_one() {
     assert_eq!(place(&past), Ok(1), "June ended longest ago");
     let running = [1, 2, 3, 4, 5].map(|line| Product { line: LineNumber(line + 10), ..of(OneRoutePass, "2026-11") });
     assert_eq!(place(&running), Err(PassRefusal::NoRoom));
+    let on_the_last_day = sell(&pass(OneRoutePass), &card(&running), month("2026-12"), day("2026-11-30"));
+    assert_eq!(on_the_last_day, Err(PassRefusal::NoRoom), "a pass counts to the end of its last day");
 }
 
 proptest! {

@@ -48,6 +48,24 @@ fn every_outcome_survives_a_round_trip() {
     }
 }
 
+#[test]
+fn any_part_may_be_missing() {
+    let names = id(3);
+    for missing in 0..64_u8 {
+        let has = |bit: u8| missing >> bit & 1 == 0;
+        let whole = tap(Outcome::Confirmed { names, admitted: has(0) });
+        let tap = Tap {
+            debited: whole.debited.filter(|_| has(1)),
+            transaction_mac: whole.transaction_mac.filter(|_| has(2)),
+            record_read: whole.record_read.filter(|_| has(3)),
+            issuer_read: Some([0xBB; 64]).filter(|_| has(4)),
+            record_written: whole.record_written.filter(|_| has(5)),
+            ..whole
+        };
+        assert_eq!(tap.seal(&CHAIN_START).unwrap().open(), Ok(tap), "{missing:06b}");
+    }
+}
+
 /// Version 1 for ever: these bytes were written by hand from docs/tap-record.md.
 #[test]
 fn a_sealed_tap_has_these_bytes_for_ever() {
@@ -68,6 +86,8 @@ fn a_sealed_tap_has_these_bytes_for_ever() {
     assert_eq!(hex::encode(&sealed.as_bytes()[..320]), expected);
     let hash = ring::digest::digest(&ring::digest::SHA256, &hex::decode(expected).unwrap());
     assert_eq!(&sealed.as_bytes()[320..], hash.as_ref());
+    assert_eq!((sealed.hash().as_slice(), sealed.previous_hash()), (hash.as_ref(), [0xEE; 32]));
+    assert_eq!(format!("{sealed:?}"), "SealedTap(01010037000102030004050607081112…)");
 }
 
 #[test]
@@ -100,6 +120,37 @@ fn only_one_spelling_is_taken() {
     let hash = ring::digest::digest(&ring::digest::SHA256, &bytes[..320]);
     bytes[320..].copy_from_slice(hash.as_ref());
     assert_eq!(SealedTap::from_bytes(&bytes).unwrap().open(), Err(TapError::Field("flags")));
+}
+
+/// A device, an epoch and a sequence name a tap, or all three are 0 and name none.
+#[test]
+fn half_a_name_is_none() {
+    const OWN: usize = 4;
+    const NAMED: usize = 68;
+    let named = tap(OUTCOMES[4]).seal(&CHAIN_START).unwrap();
+    let changed = |at: usize, name: &str| {
+        let mut bytes = *named.as_bytes();
+        bytes[at..at + 10].copy_from_slice(&hex::decode(name.replace(' ', "")).unwrap());
+        let hash = ring::digest::digest(&ring::digest::SHA256, &bytes[..320]);
+        bytes[320..].copy_from_slice(hash.as_ref());
+        SealedTap::from_bytes(&bytes).unwrap()
+    };
+    for name in [
+        "00000000 0001 00000000",
+        "00000000 0000 00000001",
+        "00000009 0000 00000003",
+        "00000009 0001 00000000",
+        "00000009 0100 00000003",
+        "01000000 0001 00000003",
+    ] {
+        assert_eq!(changed(OWN, name).open(), Err(TapError::Field("device")), "{name}");
+        assert_eq!(changed(OWN, name).claimed_id(), None, "{name}");
+        assert_eq!(changed(NAMED, name).open(), Err(TapError::Field("names_device")), "{name}");
+    }
+    assert_eq!(changed(NAMED, "00000009 0001 00000003"), named);
+    let none = "00000000 0000 00000000";
+    assert_eq!(changed(OWN, none).open(), Err(TapError::Field("device")));
+    assert_eq!(changed(NAMED, none).open(), Err(TapError::Field("names_device")), "a look back names a tap");
 }
 
 proptest! {
