@@ -21,6 +21,8 @@ pub struct Outbox {
     retry_ms: (u64, u64),
     failures: u32,
     retry_at_ms: u64,
+    /// The first tap whose acknowledgement core has not noted, and since when, in ms.
+    lacking: Option<(u32, u64)>,
 }
 
 /// What to do now.
@@ -45,7 +47,7 @@ pub enum Next {
 impl Outbox {
     /// An outbox that goes on at `cursor`, and waits between the two times of `retry_ms` after failures.
     pub fn new(cursor: Cursor, retry_ms: (u64, u64)) -> Self {
-        Self { cursor, retry_ms, failures: 0, retry_at_ms: 0 }
+        Self { cursor, retry_ms, failures: 0, retry_at_ms: 0, lacking: None }
     }
 
     /// Taps of `epoch` up to `anchor_sequence` went: they were acknowledged, whatever the cursor remembers.
@@ -93,6 +95,25 @@ impl Outbox {
         let shortened = wait - wait / 2 * u64::from(chance) / u64::from(u32::MAX);
         self.failures = self.failures.saturating_add(1);
         self.retry_at_ms = now_ms.saturating_add(shortened);
+    }
+
+    /// At `now_ms` core has noted the acknowledgements of all taps before `first`, or of all. One that core died over, or
+    /// could not write down, is fetched once more: when it has been lacking for the longest wait, the tap and what
+    /// follows it are sent again.
+    pub fn core_lacks(&mut self, now_ms: u64, first: Option<u32>) {
+        let Some(first) = first.filter(|first| *first <= self.cursor.through) else {
+            self.lacking = None;
+            return;
+        };
+        match self.lacking {
+            Some((lacking, since_ms)) if lacking == first => {
+                if now_ms.saturating_sub(since_ms) >= self.retry_ms.1 {
+                    self.cursor.through = first - 1;
+                    self.lacking = Some((first, now_ms));
+                }
+            }
+            Some(_) | None => self.lacking = Some((first, now_ms)),
+        }
     }
 
     /// The network is known to be back: no more waiting.

@@ -64,7 +64,8 @@ pub async fn run(config: SyncConfig, chance: fn() -> u32, stop: Arc<Notify>) {
     let client = client(Duration::from_millis(config.request_deadline_ms));
     let cursor = read_cursor(&config.cursor);
     let outbox = Outbox::new(cursor, config.retry_ms);
-    let mut uplink = Uplink { config, client, outbox, to_core, started: Instant::now(), up: None };
+    let noted = Cursor { epoch: cursor.epoch, through: 0 };
+    let mut uplink = Uplink { config, client, outbox, noted, to_core, started: Instant::now(), up: None };
     tokio::select! {
         () = uplink.upload_for_ever(chance, &nudged) => {}
         () = stop.notified() => {}
@@ -76,6 +77,8 @@ struct Uplink {
     config: SyncConfig,
     client: reqwest::Client,
     outbox: Outbox,
+    /// How far core is known to have noted acknowledgements.
+    noted: Cursor,
     to_core: Sender<ToCore>,
     started: Instant,
     up: Option<bool>,
@@ -112,6 +115,11 @@ impl Uplink {
         match self.outbox.next(self.now_ms(), epoch, durable_through) {
             Next::Idle => {
                 self.probe().await?;
+                let noted = if self.noted.epoch == epoch { self.noted.through } else { 0 };
+                let lacking = read_first_unacknowledged(&self.config.log, noted)?;
+                let through = lacking.map_or(durable_through, |first| first.saturating_sub(1));
+                self.noted = Cursor { epoch, through };
+                self.outbox.core_lacks(self.now_ms(), lacking);
                 Ok(probe_interval)
             }
             Next::Wait { until_ms } => {
@@ -282,6 +290,15 @@ fn read_taps(path: &Path, first: u32, last: u32) -> Result<Vec<u8>, UploadFailed
         taps.map_err(|source| UploadFailed::Log { path: path.to_owned(), source })
     };
     read().map(|taps| taps.concat())
+}
+
+/// The first tap after `noted` whose acknowledgement core has not noted.
+fn read_first_unacknowledged(path: &Path, noted: u32) -> Result<Option<u32>, UploadFailed> {
+    const FIRST: &str = "SELECT min(sequence) FROM tap
+         WHERE sequence > ?1 AND sequence NOT IN (SELECT sequence FROM acknowledgement)";
+    open_log(path)?
+        .query_row(FIRST, [noted], |row| row.get(0))
+        .map_err(|source| UploadFailed::Log { path: path.to_owned(), source })
 }
 
 fn open_log(path: &Path) -> Result<Connection, UploadFailed> {

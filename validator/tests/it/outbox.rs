@@ -51,6 +51,32 @@ fn failures_wait_longer_and_longer() {
     assert_eq!(outbox.next(1000, 1, 5), Next::Send { first: 1, last: 5 });
 }
 
+#[test]
+fn what_core_never_noted_is_sent_again_and_not_at_once() {
+    let mut outbox = outbox(9);
+    assert_eq!(outbox.next(0, 1, 9), Next::Idle);
+    // Core may be about to note it.
+    outbox.core_lacks(1_000, Some(7));
+    outbox.core_lacks(60_999, Some(7));
+    assert_eq!(outbox.next(60_999, 1, 9), Next::Idle);
+    outbox.core_lacks(61_000, Some(7));
+    assert_eq!(outbox.next(61_000, 1, 9), Next::Send { first: 7, last: 9 });
+    // Answered, and core still does not: again after as long.
+    outbox.answered(61_001, 7, &verdicts(&[Verdict::Known; 3]), 0);
+    outbox.core_lacks(61_002, Some(7));
+    assert_eq!(outbox.next(61_002, 1, 9), Next::Idle);
+    // A tap that is new to be waited for, or none, begins anew.
+    outbox.core_lacks(121_000, Some(8));
+    outbox.core_lacks(121_001, None);
+    outbox.core_lacks(121_002, Some(8));
+    outbox.core_lacks(181_001, Some(8));
+    assert_eq!(outbox.next(181_001, 1, 9), Next::Idle);
+    // What was not sent yet is not lacking.
+    outbox.core_lacks(181_001, Some(10));
+    outbox.core_lacks(999_999, Some(10));
+    assert_eq!(outbox.next(999_999, 1, 9), Next::Idle);
+}
+
 proptest! {
     #[test]
     fn chance_shortens_a_wait_by_half_at_most(chance: u32, failures in 1..12_u32) {
