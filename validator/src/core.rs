@@ -349,6 +349,8 @@ impl Validator {
                 let unknown = start_up.unknown.map(|tap| tap.to_string());
                 tracing::info!(taps = start_up.taps, unknown, "the tap log is open");
                 self.engine.use_log(log);
+                // A process that was killed may have left taps that no fsync has covered yet.
+                self.flush_at = Some(Instant::now());
                 self.link.tell(&ToSync::Durable);
                 self.show_service();
             }

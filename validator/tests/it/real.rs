@@ -71,6 +71,27 @@ fn a_core_killed_while_the_card_holds_its_commit_admits_once_after_the_restart()
     assert_eq!(card.value([0x01, 0x4E, 0x48], 2), Some(42_000), "charged once");
 }
 
+/// Nobody taps after the power came back: the tap before must not wait for the next one to be sent.
+#[test]
+fn what_a_killed_core_had_not_flushed_is_flushed_after_the_restart() {
+    let mut gate = Gate::new();
+    gate.start();
+    let (holder, _events) = gate.present(Cards::new().take("adult"), None);
+    gate.wait_for("green", accepted);
+    gate.kill();
+    holder.remove().unwrap();
+    let status = Status::read(&gate.log_path()).unwrap();
+    assert_eq!((status.taps, status.durable), (1, 0), "killed before it was flushed");
+    std::thread::park_timeout(TWO_LOOKS);
+
+    gate.start();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while Status::read(&gate.log_path()).unwrap().durable == 0 {
+        assert!(std::time::Instant::now() < deadline, "{}", gate.core_log());
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn pcscd_dies_and_comes_back() {
     let mut gate = Gate::new();
