@@ -41,8 +41,9 @@ test: setup peers ## everything: format, lints, tests through the real pcscd, do
 interoperability: build peers ## every DESFire client of others against the virtual card: client, task, result
 	$(PROGRAMS)/interoperability
 
-soak: build ## fail every call to the file system and kill at random moments, KILLS (1000) and NTH (300)
-	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300)
+soak: build ## fail every call to the file system, kill at every step, cut the network: KILLS (1000) and NTH (300)
+	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
+		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300)
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)

@@ -1,7 +1,8 @@
 /* Makes one call to the file system fail, or kills the process there, always at the same place.
  *
- * Preloaded (LD_PRELOAD) into a program as built. Every open for writing, write, pwrite, fsync, fdatasync and ftruncate
- * of a file below a folder is counted, from 1; reads, sockets and files elsewhere are not. By environment variables:
+ * Preloaded (LD_PRELOAD) into a program as built. Every open for writing, write, pwrite, fsync, fdatasync, ftruncate
+ * and rename of a file below a folder is counted, from 1; reads, sockets and files elsewhere are not. By environment
+ * variables:
  *
  *   FAILING_CALLS_FOLDER  the folder, an absolute path without symbolic links
  *   FAILING_CALLS_NTH     which call
@@ -9,6 +10,7 @@
  *                         ENOSPC  that call and every later one fails: a full disk stays full
  *                         EROFS   the same: a disk that turned read-only stays so
  *                         KILL    SIGKILL before that call is made
+ *   FAILING_CALLS_ARMED   a file, where it is set: calls are counted only once it exists
  *
  * What happens is told on standard error, once, as `failing_calls: call 17, write of /folder/books.sqlite-wal: EIO`.
  * Without a folder nothing is counted. Linux with glibc.
@@ -38,6 +40,7 @@
 #undef ftruncate64
 
 static const char *folder;
+static const char *armed; /* NULL: from the start */
 static long nth;
 static int error_number; /* 0 kills */
 static const char *how;
@@ -51,6 +54,7 @@ __attribute__((constructor)) static void read_environment(void) {
     if (strcmp(how, "EIO") == 0) error_number = EIO;
     if (strcmp(how, "ENOSPC") == 0) error_number = ENOSPC;
     if (strcmp(how, "EROFS") == 0) error_number = EROFS;
+    armed = getenv("FAILING_CALLS_ARMED");
     folder = getenv("FAILING_CALLS_FOLDER");
 }
 
@@ -62,6 +66,7 @@ static int is_below_folder(const char *path) {
 /* Counts a call if it concerns the folder; whether it is to fail, with errno set. */
 static int fails(const char *function, const char *path) {
     if (folder == NULL || !is_below_folder(path)) return 0;
+    if (armed != NULL && access(armed, F_OK) != 0) return 0;
     long call = atomic_fetch_add(&calls, 1) + 1;
     int stays = error_number == ENOSPC || error_number == EROFS;
     if (call < nth || (call > nth && !stays)) return 0;
@@ -142,3 +147,8 @@ SYNC(fdatasync)
     }
 TRUNCATE(ftruncate, off_t)
 TRUNCATE(ftruncate64, off64_t)
+
+int rename(const char *from, const char *to) {
+    if (fails("rename", from)) return -1;
+    return REAL(rename)(from, to);
+}

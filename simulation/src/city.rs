@@ -314,7 +314,7 @@ impl Display {
     }
 }
 
-fn free_address() -> Result<SocketAddr, Failed> {
+pub(crate) fn free_address() -> Result<SocketAddr, Failed> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(Failed::system("finding a free port"))

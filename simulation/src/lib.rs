@@ -21,9 +21,19 @@ pub mod panel;
 pub mod process;
 pub mod rider;
 pub mod soak;
+pub mod soak_books;
+pub mod soak_cards;
 pub mod soak_clearing_house;
+pub mod soak_gate;
+pub mod soak_kills;
+pub mod soak_network;
+pub mod soak_presentation;
+pub mod soak_proxy;
+pub mod soak_report;
 pub mod soak_shim;
+pub mod soak_site;
 pub mod soak_taps;
+pub mod soak_validator;
 pub mod summary;
 
 /// Why a run cannot go on.

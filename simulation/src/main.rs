@@ -32,7 +32,7 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Make calls of the clearing house to the file system fail and kill it, and look what is left.
+    /// Make calls of the programs to the file system fail, kill them, cut the network, and look what is left.
     Soak {
         /// Where books and logs go; emptied first.
         #[arg(long, default_value = "target/soak")]
@@ -40,13 +40,22 @@ enum Command {
         /// The cards, keys and tariff.
         #[arg(long, default_value = "fixtures")]
         fixtures: PathBuf,
-        /// SIGKILLs at random moments.
+        /// SIGKILLs of the clearing house at random moments.
         #[arg(long, default_value_t = 1_000)]
         kills: u32,
-        /// Each of so many calls fails once in every way.
+        /// Each of so many calls of the clearing house fails once in every way.
         #[arg(long, default_value_t = 300)]
         nth: u32,
-        /// What the random moments follow from.
+        /// SIGKILLs of `validator core`, at named steps of a tap and at random moments.
+        #[arg(long, default_value_t = 1_000)]
+        kills_validator: u32,
+        /// Each of so many calls of `validator core`, and of `validator sync`, fails once in every way.
+        #[arg(long, default_value_t = 300)]
+        nth_validator: u32,
+        /// Taps of cards while the network is bad and the clearing house is killed.
+        #[arg(long, default_value_t = 200)]
+        taps_on_bad_network: u32,
+        /// What everything random follows from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// The folder of `figures.json`, which the figures are merged into.
@@ -77,8 +86,28 @@ fn main() -> ExitCode {
                     .map_err(simulation::Failed::system("telling what happened"))
             })
         }
-        Command::Soak { folder, fixtures, kills, nth, seed, figures, json } => {
-            let extent = soak::Extent { kills, nth, seed, taps: soak::TAPS };
+        Command::Soak {
+            folder,
+            fixtures,
+            kills,
+            nth,
+            kills_validator,
+            nth_validator,
+            taps_on_bad_network,
+            seed,
+            figures,
+            json,
+        } => {
+            let extent = soak::Extent {
+                kills,
+                nth,
+                taps: soak::TAPS,
+                kills_validator,
+                nth_validator,
+                nth_validator_step: 1,
+                taps_on_bad_network,
+                seed,
+            };
             let mut progress: Box<dyn Write> = if json { Box::new(io::sink()) } else { Box::new(io::stdout()) };
             soak::run(extent, &folder, &fixtures, &mut *progress)
                 .and_then(|report| report.merge_into(&figures).map(|()| report))

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,16 @@ impl Panel {
         }
         let what = if offline { "that it is offline" } else { "that it is online" };
         self.wait_for(what, |screen| screen.offline == offline).map(|_| ())
+    }
+
+    /// The next screen.
+    ///
+    /// # Errors
+    /// None `within` this time, or the validator is gone.
+    pub fn next(&mut self, within: Duration) -> Result<Screen, RecvTimeoutError> {
+        let screen = self.screens.recv_timeout(within)?;
+        self.latest = Some(screen.clone());
+        Ok(screen)
     }
 
     /// The latest screen.

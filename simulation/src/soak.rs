@@ -1,119 +1,62 @@
-//! The programs as built under fire: calls to the file system that fail, and SIGKILL at any moment: `make soak`.
+//! The programs as built under fire: calls to the file system that fail, SIGKILL at any moment and at named steps, a bad
+//! network: `make soak`.
 //!
-//! What is expected every time, whatever happened: nothing that was acknowledged is lost, nothing is there twice, the
-//! books verify, nothing panics, and the program starts again. `docs/soak.md`.
+//! What is expected every time, whatever happened: nothing that was acknowledged is lost, nothing is there twice, nobody
+//! is let in who has not paid, the books verify, nothing panics, and the program starts again. `docs/soak.md`.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::mpsc::channel;
+use std::thread;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use virtual_card::pcscd::PrivatePcscd;
 
 use crate::Failed;
 use crate::process::programs;
+use crate::soak_books::Books;
+use crate::soak_cards::Deck;
 use crate::soak_clearing_house::ClearingHouse;
-use crate::soak_shim::{FailingCall, How, Shim};
+use crate::soak_proxy::FaultProxy;
+pub use crate::soak_report::{Report, Target};
+use crate::soak_shim::{FailingCall, How, Shim, build_poll_shim};
+use crate::soak_site::Site;
 use crate::soak_taps::seal_taps;
+use crate::soak_validator::Lane;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// SIGKILLs at random moments.
+    /// SIGKILLs of the clearing house at random moments.
     pub kills: u32,
     /// Every call from the first to this one fails once in each way.
     pub nth: u32,
-    /// The taps that are uploaded.
+    /// The taps that are uploaded to the clearing house while it is under fire.
     pub taps: usize,
-    /// What the random moments follow from.
+    /// SIGKILLs of `validator core` at named steps and at random moments.
+    pub kills_validator: u32,
+    /// Each of so many calls of `validator core`, and of `validator sync`, fails once in each way.
+    pub nth_validator: u32,
+    /// 1, or of these calls only every so manyth.
+    pub nth_validator_step: u32,
+    /// Taps of cards while the network is bad and the clearing house is killed.
+    pub taps_on_bad_network: u32,
+    /// What everything random follows from.
     pub seed: u64,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Report {
-    /// SIGKILLs, at random moments and at a named call.
-    pub kills: u32,
-    /// The part of them that the shim sent, at a named call.
-    pub kills_at_calls: u32,
-    /// Taps that were acknowledged before and missing after.
-    pub acknowledged_taps_lost: u32,
-    /// Runs in which a call failed; a run that ends before its call is none.
-    pub nth_call_failures: u32,
-    /// Runs after which a program's standard error tells of a panic.
-    pub panics: u32,
-    /// SIGKILLs at random moments in a second, restart and second upload included.
-    pub kills_per_second: f64,
-    /// From starting a program on what was left to its first word, in ms: the median.
-    pub restart_ms_p50: f64,
-    /// The longest.
-    pub restart_ms_max: f64,
-    /// What was not as expected, each with what was done.
-    pub problems: Vec<String>,
-    /// Every restart.
-    #[serde(skip)]
-    pub restarts_ms: Vec<f64>,
-}
-
-impl Report {
-    /// Notes how long a restart took.
-    pub fn restarted(&mut self, ms: f64) {
-        self.restarts_ms.push(ms);
-        self.restarts_ms.sort_unstable_by(f64::total_cmp);
-        self.restart_ms_p50 = self.restarts_ms[self.restarts_ms.len() / 2];
-        self.restart_ms_max = self.restarts_ms.last().copied().unwrap_or(0.0);
-    }
-
-    /// Prints the report as JSON.
-    ///
-    /// # Errors
-    /// It cannot be printed, or something was not as expected.
-    pub fn conclude(&self, out: &mut dyn Write) -> Result<(), Failed> {
-        let printing = |error: serde_json::Error| Failed::system("printing the report")(error.into());
-        let text = serde_json::to_string_pretty(self).map_err(printing)?;
-        writeln!(out, "{text}").map_err(Failed::system("printing the report"))?;
-        match self.problems.len() {
-            0 => Ok(()),
-            count => Err(Failed::Unexpected(format!("{count} times it was not as expected"))),
-        }
-    }
-
-    /// Writes the figures into `figures.json` in `folder`; figures of others that are there stay.
-    ///
-    /// # Errors
-    /// The file cannot be read or written, or holds something else than figures.
-    pub fn merge_into(&self, folder: &Path) -> Result<(), Failed> {
-        let path = folder.join("figures.json");
-        let doing = || format!("merging figures into {}", path.display());
-        fs::create_dir_all(folder).map_err(Failed::system(doing()))?;
-        let mut figures: Map<String, Value> = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| Failed::system(doing())(error.into()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
-            Err(error) => return Err(Failed::system(doing())(error)),
-        };
-        let own = [
-            ("kills", Value::from(self.kills)),
-            ("kills_acknowledged_taps_lost", Value::from(self.acknowledged_taps_lost)),
-            ("nth_call_failures_clearing_house", Value::from(self.nth_call_failures)),
-            ("nth_call_panics_clearing_house", Value::from(self.panics)),
-        ];
-        figures.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        let text = serde_json::to_string_pretty(&figures).map_err(|error| Failed::system(doing())(error.into()))?;
-        // Whoever reads meanwhile finds the old figures or the new ones.
-        let next = path.with_extension("json.next");
-        fs::write(&next, text + "\n").and_then(|()| fs::rename(&next, &path)).map_err(Failed::system(doing()))
-    }
-}
-
+/// Half of the restarts take no longer; a machine that others use as well may stall for longer once in a while.
+const RESTART_MS_MAX: f64 = 1_000.0;
 /// Enough taps to make more than 300 calls.
 pub const TAPS: usize = 60;
 
-/// Puts the clearing house under fire in `folder`, which is emptied first, and tells on `out` how far it is.
+/// Puts everything under fire in `folder`, which is emptied first, and tells on `out` how far it is.
 ///
 /// # Errors
 /// Something is not installed, not built, or does not start even without a fault.
 pub fn run(extent: Extent, folder: &Path, fixtures: &Path, out: &mut dyn Write) -> Result<Report, Failed> {
-    let programs = programs(&["clearing-house"])?;
+    let programs = programs(&["clearing-house", "validator"])?;
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(Failed::system(format!("emptying {}", folder.display()))(error));
@@ -124,26 +67,157 @@ pub fn run(extent: Extent, folder: &Path, fixtures: &Path, out: &mut dyn Write) 
     fs::create_dir_all(folder).map_err(making())?;
     let folder = folder.canonicalize().map_err(making())?;
     let fixtures = fixtures.canonicalize().map_err(Failed::system(format!("finding {}", fixtures.display())))?;
-
     let shim = Shim::build(&programs)?;
-    let taps = seal_taps(extent.taps, &folder.join("taps"), &fixtures)?;
-    let house = ClearingHouse::new(&programs, &folder.join("clearing-house"), &fixtures, shim, taps)?;
     let mut report = Report::default();
+    clearing_house(extent, &programs, &folder, &fixtures, shim.clone(), out, &mut report)?;
+    validators(extent, &programs, &folder, &fixtures, shim, out, &mut report)?;
+    if report.restart_ms_p50 > RESTART_MS_MAX {
+        report.problems.push(format!("half of the restarts took {:.0} ms or more", report.restart_ms_p50));
+    }
+    Ok(report)
+}
+
+fn clearing_house(
+    extent: Extent,
+    programs: &Path,
+    folder: &Path,
+    fixtures: &Path,
+    shim: Shim,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    if extent.nth == 0 && extent.kills == 0 {
+        return Ok(());
+    }
+    let taps = seal_taps(extent.taps, &folder.join("taps"), fixtures)?;
+    let house = ClearingHouse::new(programs, &folder.join("clearing-house"), fixtures, shim, taps)?;
     for how in How::ALL {
         let mut reached = 0;
         for nth in 1..=extent.nth {
-            if !house.under_failing_call(FailingCall { nth, how }, &mut report)? {
+            if !house.under_failing_call(FailingCall { nth, how }, report)? {
                 break;
             }
             reached = nth;
         }
-        tell(out, &format!("{how}: at each of the first {reached} calls"))?;
+        tell(out, &format!("clearing house, {how}: at each of the first {reached} calls"))?;
     }
-    house.under_random_kills(extent.kills, extent.seed, &mut report)?;
-    tell(out, &format!("SIGKILL at {} random moments, {:.1} a second", extent.kills, report.kills_per_second))?;
-    Ok(report)
+    house.under_random_kills(extent.kills, extent.seed, report)?;
+    let (kills, speed) = (extent.kills, report.kills_per_second);
+    tell(out, &format!("clearing house, SIGKILL at {kills} random moments, {speed:.1} a second"))
+}
+
+/// Two validators at a time, one on each reader of one pcscd, and one clearing house for all.
+fn validators(
+    extent: Extent,
+    programs: &Path,
+    folder: &Path,
+    fixtures: &Path,
+    shim: Shim,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    if extent.nth_validator == 0 && extent.kills_validator == 0 && extent.taps_on_bad_network == 0 {
+        return Ok(());
+    }
+    let poll_shim = build_poll_shim(programs)?;
+    let pcscd = PrivatePcscd::start(&folder.join("pcscd"), Some(&poll_shim));
+    let pcscd = pcscd.map_err(Failed::system("starting a private pcscd"))?;
+    let devices_max = extent.nth_validator * 8 + extent.kills_validator / 20 + 32;
+    let books = Books::start(programs, &folder.join("books"), fixtures, devices_max)?;
+    let devices = AtomicU32::new(0);
+    let mut lanes = Vec::new();
+    for reader in 0..2_u16 {
+        let proxy = FaultProxy::start(books.address(), extent.seed.wrapping_add(u64::from(reader)))?;
+        let site = Site::at(&pcscd, reader, programs, fixtures, proxy.address(), &shim);
+        let lane_folder = folder.join(format!("lane-{reader}"));
+        let deck = Deck::new(&lane_folder.join("cards"), fixtures, reader)?;
+        let lane = Lane {
+            reader,
+            site,
+            proxy,
+            books: &books,
+            deck,
+            folder: lane_folder,
+            devices: &devices,
+            report: Report::default(),
+            taps: 0,
+            paid_minor: 0,
+        };
+        lanes.push(lane);
+    }
+    let (sender, progress) = channel();
+    let lanes: Vec<Result<Lane<'_>, Failed>> = thread::scope(|scope| {
+        let runs: Vec<_> = lanes
+            .into_iter()
+            .map(|mut lane| {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let reader = lane.reader;
+                    let tell = |what: String| {
+                        // Nobody listens any more where the other lane has failed.
+                        let _ = sender.send(format!("reader {reader}, {what}"));
+                    };
+                    one_lane(extent, &mut lane, &tell).map(|()| lane)
+                })
+            })
+            .collect();
+        drop(sender);
+        let told: Result<(), Failed> = progress.iter().try_for_each(|what| tell(out, &what));
+        let ended = runs.into_iter().map(|run| {
+            let ended = run.join().map_err(|_| Failed::Unexpected("a lane of the soak panicked".to_owned()));
+            ended.and_then(|lane| lane)
+        });
+        ended.chain(told.err().map(Err)).collect()
+    });
+    let (mut taps, mut paid_minor) = (0, 0);
+    for lane in lanes {
+        let mut lane = lane?;
+        // The clearing house is killed: only one lane at a time.
+        if lane.reader == 0 && extent.taps_on_bad_network > 0 {
+            lane.behind_bad_network(extent.taps_on_bad_network, extent.seed)?;
+            tell(out, &format!("bad network: {:?}", lane.report.troubles))?;
+        }
+        taps += lane.taps;
+        paid_minor += lane.paid_minor;
+        report.add(lane.report);
+    }
+    let problems = books.examine(taps, paid_minor)?;
+    report.problems.extend(problems.into_iter().map(|problem| format!("the books of all validators: {problem}")));
+    report.taps_through_readers = u32::try_from(taps).unwrap_or(u32::MAX);
+    books.end()?;
+    tell(out, &format!("{taps} taps of validators through pcscd, {paid_minor} paid: in cards, logs and books"))
+}
+
+fn one_lane(extent: Extent, lane: &mut Lane<'_>, tell: &impl Fn(String)) -> Result<(), Failed> {
+    let calls = || (1..=extent.nth_validator).step_by(extent.nth_validator_step.max(1) as usize);
+    let first = usize::from(lane.reader);
+    for target in [Target::Core, Target::Sync] {
+        for how in How::ALL {
+            let mut reached = 0;
+            for nth in calls().skip(first).step_by(2) {
+                if !lane.under_failing_call(target, FailingCall { nth, how })? {
+                    break;
+                }
+                reached = nth;
+            }
+            tell(format!("validator {target}, {how}: at every second of the calls up to {reached}"));
+        }
+    }
+    let kills = extent.kills_validator / 2;
+    lane.under_kills(kills, extent.seed.wrapping_add(u64::from(lane.reader)))?;
+    tell(format!("validator core, SIGKILL {kills} times: {:?}", lane.report.kills_at_steps));
+    Ok(())
+}
+
+/// The next of a sequence of numbers that looks random: SplitMix64 (Steele, Lea, Flood 2014).
+pub(crate) fn splitmix64(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut value = *state;
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
 }
 
 fn tell(out: &mut dyn Write, what: &str) -> Result<(), Failed> {
-    writeln!(out, "clearing house, {what}").map_err(Failed::system("telling how far it is"))
+    writeln!(out, "{what}").map_err(Failed::system("telling how far it is"))
 }

@@ -18,7 +18,7 @@ use transit::tap::SealedTap;
 use crate::Failed;
 use crate::city::CLEARING_HOUSE_KEY;
 use crate::process::Program;
-use crate::soak::Report;
+use crate::soak::{Report, Target, splitmix64};
 use crate::soak_shim::{FailingCall, How, Reached, Shim};
 use crate::soak_taps::DEVICE;
 
@@ -99,7 +99,7 @@ impl ClearingHouse {
             report.kills += 1;
             report.kills_at_calls += 1;
         } else {
-            report.nth_call_failures += 1;
+            report.of(Target::ClearingHouse).nth_call_failures += 1;
         }
         self.examine(&mut uploaded, report)?;
         let Reached { function, path } = reached;
@@ -222,7 +222,7 @@ impl ClearingHouse {
         self.look_at_books(uploaded)?;
         let log = self.log()?;
         if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
-            report.panics += 1;
+            report.of(Target::ClearingHouse).panics += 1;
             uploaded.problems.push(line.to_owned());
         }
         Ok(())
@@ -348,15 +348,6 @@ impl Uploaded {
             }
         }
     }
-}
-
-/// The next of a sequence of numbers that looks random: SplitMix64 (Steele, Lea, Flood 2014).
-fn splitmix64(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut value = *state;
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 fn ms(duration: Duration) -> f64 {

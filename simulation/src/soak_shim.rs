@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::Failed;
 
 /// The compiled library.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shim(PathBuf);
 
 /// A call that fails.
@@ -70,26 +70,7 @@ impl Shim {
     /// # Errors
     /// There is no C compiler, or it refuses.
     pub fn build(folder: &Path) -> Result<Self, Failed> {
-        const SOURCE: &str = include_str!("../shim/failing_calls.c");
-        let doing = "compiling shim/failing_calls.c with cc (Debian package build-essential)";
-        let library = folder.join("failing_calls.so");
-        // Another run may be using the library: its file is replaced, never written into.
-        let next = folder.join(format!("failing_calls.{}.so", std::process::id()));
-        let mut compiler = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-x", "c", "-", "-o"])
-            .arg(&next)
-            .arg("-ldl")
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(Failed::system(doing))?;
-        if let Some(mut input) = compiler.stdin.take() {
-            input.write_all(SOURCE.as_bytes()).map_err(Failed::system(doing))?;
-        }
-        if !compiler.wait().map_err(Failed::system(doing))?.success() {
-            return Err(Failed::Unexpected(format!("{doing}: it refuses")));
-        }
-        std::fs::rename(&next, &library).map_err(Failed::system(doing))?;
-        Ok(Self(library))
+        compile("failing_calls", include_str!("../shim/failing_calls.c"), folder).map(Self)
     }
 
     /// Makes a call of `command` to files below `folder` fail.
@@ -100,6 +81,44 @@ impl Shim {
             .env("FAILING_CALLS_NTH", call.nth.to_string())
             .env("FAILING_CALLS_HOW", call.how.to_string());
     }
+
+    /// As [`Shim::preload`], but calls are counted only from the moment when there is a file `armed`.
+    pub fn preload_unarmed(&self, command: &mut Command, folder: &Path, call: FailingCall, armed: &Path) {
+        self.preload(command, folder, call);
+        command.env("FAILING_CALLS_ARMED", armed);
+    }
+}
+
+/// Compiles the library that lets pcscd look for virtual cards every 5 ms instead of 400 ms: real readers tell by
+/// themselves.
+///
+/// # Errors
+/// There is no C compiler, or it refuses.
+pub fn build_poll_shim(folder: &Path) -> Result<PathBuf, Failed> {
+    compile("poll_shim", include_str!("../../benches/poll-shim/nanosleep.c"), folder)
+}
+
+/// Compiles a library to preload.
+fn compile(name: &str, source: &str, folder: &Path) -> Result<PathBuf, Failed> {
+    let doing = || format!("compiling {name} with cc (Debian package build-essential)");
+    let library = folder.join(name).with_extension("so");
+    // Another run may be using the library: its file is replaced, never written into.
+    let next = folder.join(format!("{name}.{}.so", std::process::id()));
+    let mut compiler = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-x", "c", "-", "-o"])
+        .arg(&next)
+        .arg("-ldl")
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(Failed::system(doing()))?;
+    if let Some(mut input) = compiler.stdin.take() {
+        input.write_all(source.as_bytes()).map_err(Failed::system(doing()))?;
+    }
+    if !compiler.wait().map_err(Failed::system(doing()))?.success() {
+        return Err(Failed::Unexpected(format!("{}: it refuses", doing())));
+    }
+    std::fs::rename(&next, &library).map_err(Failed::system(doing()))?;
+    Ok(library)
 }
 
 impl Reached {

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use card_crypto::FrameSize;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use transit::tap::SealedTap;
 use transit::time::Moment;
 use validator::config::Core;
 use validator::engine::{Engine, Rules};
 use validator::log::TapLog;
-use virtual_card::{CardInField, Fault, Fixture, Random, TestKeys};
+use virtual_card::{CardInField, Fault, Fixture, TestKeys};
 
 use crate::Failed;
+use crate::soak_cards::counting_random;
 
 /// The validator that made the taps.
 pub const DEVICE: u32 = 101;
@@ -68,8 +69,12 @@ pub fn seal_taps(count: usize, folder: &Path, fixtures: &Path) -> Result<Vec<Sea
     read_taps(&path).map_err(|error| unexpected(&*error))
 }
 
-fn read_taps(log: &Path) -> Result<Vec<SealedTap>, Box<dyn std::error::Error>> {
-    let log = Connection::open(log)?;
+/// The sealed taps of a log, in order.
+///
+/// # Errors
+/// The log cannot be read.
+pub(crate) fn read_taps(log: &Path) -> Result<Vec<SealedTap>, Box<dyn std::error::Error>> {
+    let log = Connection::open_with_flags(log, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = log.prepare("SELECT sealed FROM tap ORDER BY sequence")?;
     let sealed: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(sealed.iter().map(|bytes| SealedTap::from_bytes(bytes)).collect::<Result<_, _>>()?)
@@ -90,15 +95,6 @@ fn engine(core: Core) -> Engine {
         key_rolls_per_hour: 0,
     };
     Engine::new(rules, core.keys)
-}
-
-/// Challenges that are the same in every run.
-fn counting_random() -> Random {
-    let mut next = 0_u128;
-    Box::new(move || {
-        next = next.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        next.to_be_bytes()
-    })
 }
 
 fn core_config(fixtures: &Path) -> String {

@@ -3,20 +3,48 @@
 use std::path::Path;
 use std::process::Command;
 
-use simulation::soak::{Extent, Report, run};
+use simulation::soak::{Extent, Report, Target, run};
+use simulation::soak_proxy::Trouble;
 use simulation::soak_shim::{FailingCall, How, Reached, Shim};
 
-#[test]
-fn the_clearing_house_keeps_what_it_acknowledged_through_failing_calls_and_kills() {
+const NOTHING: Extent = Extent {
+    kills: 0,
+    nth: 0,
+    taps: 24,
+    kills_validator: 0,
+    nth_validator: 0,
+    nth_validator_step: 1,
+    taps_on_bad_network: 0,
+    seed: 7,
+};
+
+fn soak(extent: Extent) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let mut progress = Vec::new();
-    let extent = Extent { kills: 15, nth: 15, taps: 24, seed: 7 };
     let report = run(extent, &folder.path().join("soak"), &fixtures, &mut progress).unwrap();
     assert_eq!(report.problems, [""; 0]);
-    assert_eq!((report.acknowledged_taps_lost, report.panics), (0, 0));
+    assert_eq!(report.acknowledged_taps_lost, 0);
+    assert!(report.targets.values().all(|of| (of.wrong_greens, of.panics) == (0, 0)), "{:?}", report.targets);
+    report
+}
+
+#[test]
+fn the_clearing_house_keeps_what_it_acknowledged_through_failing_calls_and_kills() {
+    let mut report = soak(Extent { kills: 15, nth: 15, ..NOTHING });
     // Each of the fifteen calls was reached in each way.
-    assert_eq!((report.nth_call_failures, report.kills_at_calls, report.kills), (45, 15, 30));
+    let failures = report.of(Target::ClearingHouse).nth_call_failures;
+    assert_eq!((failures, report.kills_at_calls, report.kills), (45, 15, 30));
+}
+
+#[test]
+fn a_validator_lets_nobody_in_unpaid_and_loses_no_tap_through_failing_calls_kills_and_a_bad_network() {
+    let extent = Extent { nth_validator: 60, nth_validator_step: 20, kills_validator: 30, ..NOTHING };
+    let mut report = soak(Extent { taps_on_bad_network: 8, ..extent });
+    let failures = [Target::Core, Target::Sync].map(|target| report.of(target).nth_call_failures);
+    assert_eq!((failures, report.kills_at_calls), ([9, 9], 6));
+    assert_eq!(report.kills_at_steps.values().sum::<u32>(), 30);
+    assert_eq!(report.troubles.len(), Trouble::ALL.len(), "{:?}", report.troubles);
 }
 
 /// What the shim does to a program whose calls are known: `dd` opens, then writes three times.
