@@ -67,7 +67,7 @@ pub fn run(extent: Extent, folder: &Path, fixtures: &Path, out: &mut dyn Write) 
     fs::create_dir_all(folder).map_err(making())?;
     let folder = folder.canonicalize().map_err(making())?;
     let fixtures = fixtures.canonicalize().map_err(Failed::system(format!("finding {}", fixtures.display())))?;
-    let shim = Shim::build(&programs)?;
+    let shim = Shim::build(&folder)?;
     let mut report = Report::default();
     clearing_house(extent, &programs, &folder, &fixtures, shim.clone(), out, &mut report)?;
     validators(extent, &programs, &folder, &fixtures, shim, out, &mut report)?;
@@ -119,7 +119,7 @@ fn validators(
     if extent.nth_validator == 0 && extent.kills_validator == 0 && extent.taps_on_bad_network == 0 {
         return Ok(());
     }
-    let poll_shim = build_poll_shim(programs)?;
+    let poll_shim = build_poll_shim(folder)?;
     let pcscd = PrivatePcscd::start(&folder.join("pcscd"), Some(&poll_shim));
     let pcscd = pcscd.map_err(Failed::system("starting a private pcscd"))?;
     let devices_max = extent.nth_validator * 8 + extent.kills_validator / 20 + 32;

@@ -102,11 +102,9 @@ pub fn build_poll_shim(folder: &Path) -> Result<PathBuf, Failed> {
 fn compile(name: &str, source: &str, folder: &Path) -> Result<PathBuf, Failed> {
     let doing = || format!("compiling {name} with cc (Debian package build-essential)");
     let library = folder.join(name).with_extension("so");
-    // Another run may be using the library: its file is replaced, never written into.
-    let next = folder.join(format!("{name}.{}.so", std::process::id()));
     let mut compiler = Command::new("cc")
         .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-x", "c", "-", "-o"])
-        .arg(&next)
+        .arg(&library)
         .arg("-ldl")
         .stdin(Stdio::piped())
         .spawn()
@@ -117,7 +115,6 @@ fn compile(name: &str, source: &str, folder: &Path) -> Result<PathBuf, Failed> {
     if !compiler.wait().map_err(Failed::system(doing()))?.success() {
         return Err(Failed::Unexpected(format!("{}: it refuses", doing())));
     }
-    std::fs::rename(&next, &library).map_err(Failed::system(doing()))?;
     Ok(library)
 }
 

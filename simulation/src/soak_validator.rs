@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use transit::id::CardToken;
 use transit::screen::State;
@@ -25,6 +25,8 @@ const TAPS_MAX: u32 = 60;
 const TAPS_AFTER_THE_CALL: u32 = 2;
 /// After a failed write the core opens its log again once a second.
 const BACK_WITHIN: Duration = Duration::from_millis(1_500);
+/// A `sync` that looks at its log every 20 ms makes 300 calls in this time, with room for a busy machine.
+const SYNC_CALLS_WITHIN: Duration = Duration::from_secs(10);
 
 /// One reader with its validators, one after the other.
 #[derive(Debug)]
@@ -117,8 +119,8 @@ impl Lane<'_> {
                 gate.wait_for(BACK_WITHIN, |state| *state == State::Idle);
             }
             if program == Target::Sync {
-                let until = std::time::Instant::now() + Duration::from_millis(400);
-                while gate.reached().is_none() && !gate.sync_is_dead()? && std::time::Instant::now() < until {
+                let until = Instant::now() + SYNC_CALLS_WITHIN;
+                while gate.reached().is_none() && !gate.sync_is_dead()? && Instant::now() < until {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
