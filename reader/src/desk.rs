@@ -79,7 +79,7 @@ impl Desk {
                 Ok(ReaderEvent::Gone { why }) => return Err(NoCard::Reader { why: with_readers(why) }),
                 Ok(ReaderEvent::Mute) => mute = true,
                 Ok(ReaderEvent::Removed) => mute = false,
-                Ok(ReaderEvent::Ready | ReaderEvent::Unstuck) => {}
+                Ok(ReaderEvent::Ready | ReaderEvent::Unstuck | ReaderEvent::Alive) => {}
                 Err(RecvTimeoutError::Timeout) if mute => return Err(NoCard::Mute),
                 Err(RecvTimeoutError::Timeout) => return Err(NoCard::None { waited_s: wait.as_secs() }),
                 Err(RecvTimeoutError::Disconnected) => {

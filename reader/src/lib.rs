@@ -50,6 +50,9 @@ pub enum ReaderEvent {
     Unstuck,
     /// The field is empty.
     Removed,
+    /// The reader's driver has answered just now. Comes every 400 ms for as long as no card is served: who hears nothing
+    /// for longer knows that no card can be taken, though nothing else tells.
+    Alive,
 }
 
 /// A card in the field. Dropping it lets the card go.
@@ -109,7 +112,7 @@ pub fn spawn<E: Send + 'static>(
 }
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_millis(400);
 /// Longer than two looks of pcscd at a reader that it must poll (400 ms each).
 const AGAIN_AFTER: Duration = Duration::from_millis(900);
 /// The reader's own pseudo-command "get data": the identifier of the card.
@@ -157,13 +160,20 @@ fn try_watch(
     loop {
         let wait =
             again_at.map_or(WATCH_INTERVAL, |at| at.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL));
-        match monitor.get_status_change(wait, &mut states) {
-            Ok(()) => {}
-            Err(Error::Timeout) if again_at.is_some_and(|at| at <= Instant::now()) => served = None,
-            Err(Error::Timeout) => continue,
+        let nothing_new = match monitor.get_status_change(wait, &mut states) {
+            Ok(()) => false,
+            Err(Error::Timeout) => true,
             Err(error) => return Err(error.into()),
-        }
+        };
         let since = Instant::now();
+        if nothing_new {
+            ask_driver(&cards, name)?;
+            send(tell, ReaderEvent::Alive)?;
+            if again_at.is_none_or(|at| at > since) {
+                continue;
+            }
+            served = None;
+        }
         let [state] = &mut states;
         state.sync_current_state();
         let seen = state.event_state();
@@ -190,6 +200,23 @@ fn try_watch(
             // A card that is still seen after a while was only disturbed, or another came in its place unnoticed.
             again_at = Some(Instant::now() + AGAIN_AFTER);
         }
+    }
+}
+
+/// Asks the reader's driver whether a card is there: PC/SC itself answers for a reader whose driver hangs, with what it
+/// knew before. The answer does not matter, and not every driver has one; that it comes does.
+fn ask_driver(cards: &Context, name: &CStr) -> Result<(), Ended> {
+    match cards.connect(name, ShareMode::Direct, Protocols::UNDEFINED) {
+        Ok(reader) => {
+            let mut presence = [0; 4];
+            // A driver that does not know the attribute has answered too.
+            let _ = reader.get_attribute(pcsc::Attribute::IccPresence, &mut presence);
+            release(reader);
+            Ok(())
+        }
+        Err(error) if is_service_gone(error) => Err(error.into()),
+        // Somebody else has it, for a moment.
+        Err(_) => Ok(()),
     }
 }
 

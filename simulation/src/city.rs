@@ -346,6 +346,7 @@ clearing_house_public_key = "{CLEARING_HOUSE_KEY}"
 [limits]
 exchange_deadline_ms = 2000
 intent_deadline_ms = 5000
+card_path_silent_ms = 10000
 "#
     )
 }

@@ -70,6 +70,7 @@ clearing_house_public_key = "{CLEARING_HOUSE_KEY}"
 [limits]
 exchange_deadline_ms = 5000
 intent_deadline_ms = 5000
+card_path_silent_ms = 10000
 answer_shown_ms = 60000
 flush_after_idle_ms = 50
 "#,

@@ -27,6 +27,20 @@ pub struct Screen {
     /// The tap that this is the answer to, for whoever measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tap: Option<TapFigures>,
+    /// Whether a card could be taken when this was sent, for whoever watches over validators; none before the reader
+    /// was there for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_path: Option<CardPath>,
+}
+
+/// How the way to a card has answered: PC/SC service, driver, reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardPath {
+    /// How often, since the start.
+    pub polls: u64,
+    /// How long ago the last time, in ms.
+    pub last_ago_ms: u64,
 }
 
 /// What one tap took.

@@ -77,6 +77,9 @@ pub struct Limits {
     pub exchange_deadline_ms: u64,
     /// How long the intent may take to reach the disk before the tap is given up, in ms.
     pub intent_deadline_ms: u64,
+    /// How long the card path (PC/SC service, driver, reader) may be silent before the screen says that no cards are
+    /// taken, in ms; it is asked every 400 ms.
+    pub card_path_silent_ms: u64,
     /// How long an answer stays on the screen, in ms, unless another card comes.
     pub answer_shown_ms: u64,
     /// How long no card may have come before the log is flushed, in ms.
@@ -98,6 +101,7 @@ impl Default for Limits {
         Self {
             exchange_deadline_ms: 400,
             intent_deadline_ms: 150,
+            card_path_silent_ms: 1200,
             answer_shown_ms: 1500,
             flush_after_idle_ms: 400,
             taps_kept_days: 45,

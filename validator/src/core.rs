@@ -16,6 +16,7 @@ use transit::time::Moment;
 use crate::config::{Core, Limits};
 use crate::engine::{Answer, Engine, Rules};
 use crate::link::{Link, LinkEvent, ToCore, ToSync, check_acknowledgement};
+use crate::liveness::Liveness;
 use crate::log::{LogFailed, LogFiles, ReserveFile, TapLog};
 use crate::panel::Panel;
 
@@ -69,7 +70,8 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         move |source| CannotStart::Socket { path, source }
     };
     let (sender, events) = channel();
-    let panel = Panel::listen(&config.panel_socket).map_err(socket(&config.panel_socket))?;
+    let liveness = Arc::new(Liveness::default());
+    let panel = Panel::listen(&config.panel_socket, Arc::clone(&liveness)).map_err(socket(&config.panel_socket))?;
     let to_link = sender.clone();
     let link = Link::listen(&config.link_socket, move |event| to_link.send(Event::Link(event)).is_ok())
         .map_err(socket(&config.link_socket))?;
@@ -86,6 +88,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         stop: stop.name,
         currency: tariff.currency.clone(),
         tap: None,
+        card_path: None,
     };
     let rules = Rules {
         operator: config.operator,
@@ -121,6 +124,8 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         public_key: config.clearing_house_public_key,
         reader_ready: false,
         stuck: None,
+        silent_at: None,
+        liveness,
         idle_at: None,
         flush_at: None,
         log_retry_at: Some(Instant::now()),
@@ -144,6 +149,9 @@ struct Validator {
     reader_ready: bool,
     /// An exchange is past its deadline: the reader is shown as dead at this time, unless it ends before.
     stuck: Option<(Arc<AtomicBool>, Instant)>,
+    /// When the reader will have been silent for too long.
+    silent_at: Option<Instant>,
+    liveness: Arc<Liveness>,
     idle_at: Option<Instant>,
     flush_at: Option<Instant>,
     log_retry_at: Option<Instant>,
@@ -163,7 +171,10 @@ impl Validator {
             let event = match self.next_deadline() {
                 Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
                     Ok(event) => event,
-                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.listen_to_card_path(Instant::now());
+                        continue;
+                    }
                     Err(RecvTimeoutError::Disconnected) => return,
                 },
                 None => match events.recv() {
@@ -184,7 +195,7 @@ impl Validator {
 
     fn next_deadline(&self) -> Option<Instant> {
         let stuck = self.stuck.as_ref().map(|(_, at)| *at);
-        [stuck, self.idle_at, self.flush_at, self.log_retry_at].into_iter().flatten().min()
+        [stuck, self.silent_at, self.idle_at, self.flush_at, self.log_retry_at].into_iter().flatten().min()
     }
 
     /// Does what has come due.
@@ -239,7 +250,8 @@ impl Validator {
 
     fn reader(&mut self, event: ReaderEvent) {
         match event {
-            ReaderEvent::Ready | ReaderEvent::Unstuck => {
+            ReaderEvent::Ready | ReaderEvent::Unstuck | ReaderEvent::Alive => {
+                self.card_path_answered();
                 if !self.reader_ready {
                     self.reader_ready = true;
                     tracing::info!("the reader waits for cards");
@@ -251,9 +263,13 @@ impl Validator {
                     tracing::warn!(why, "no reader");
                 }
                 self.reader_ready = false;
+                self.silent_at = None;
                 self.show_service();
             }
-            ReaderEvent::Present { uid, since, field } => self.present(&uid, since, field),
+            ReaderEvent::Present { uid, since, field } => {
+                self.present(&uid, since, field);
+                self.card_path_answered();
+            }
             ReaderEvent::Mute => {
                 if self.in_service() {
                     self.publish(State::PresentAgain, None);
@@ -261,6 +277,24 @@ impl Validator {
                 }
             }
             ReaderEvent::Removed => {}
+        }
+    }
+
+    /// A card could have been taken just now.
+    fn card_path_answered(&mut self) {
+        self.liveness.poll();
+        self.silent_at = Some(Instant::now() + Duration::from_millis(self.limits.card_path_silent_ms));
+    }
+
+    /// Nothing waits to be acted on: whether the reader has been silent for too long.
+    fn listen_to_card_path(&mut self, now: Instant) {
+        if self.silent_at.is_some_and(|at| at <= now) {
+            self.silent_at = None;
+            if self.reader_ready {
+                tracing::warn!("the card path does not answer: pcscd, the reader's driver, or the reader");
+                self.reader_ready = false;
+                self.show_service();
+            }
         }
     }
 

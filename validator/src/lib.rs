@@ -11,6 +11,7 @@
 //! | [`log`] | the tap log: one intent, taps that can only be added |
 //! | [`core`] | the core process: reader, engine, panel and link |
 //! | [`panel`] | the screens' socket |
+//! | [`liveness`] | whether a card could be taken |
 //! | [`link`] | the socket between the two processes |
 //! | [`outbox`] | which upload is next (pure) |
 //! | [`uplink`] | the sync process: HTTP |
@@ -25,6 +26,7 @@ pub mod core;
 pub mod engine;
 pub mod keys;
 pub mod link;
+pub mod liveness;
 pub mod log;
 pub mod outbox;
 pub mod panel;

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use transit::time::Moment;
 use validator::config::{Core, SyncConfig};
 use validator::core::{self, Event, Outside};
+use validator::liveness::Service;
 use validator::salvage::Salvage;
 use validator::status::Status;
 use validator::uplink;
@@ -54,6 +55,9 @@ enum Program {
         /// The tap log.
         #[arg(long)]
         log: PathBuf,
+        /// The panel socket of a running core: tells as well whether it takes cards, and how its card path answers.
+        #[arg(long)]
+        panel: Option<PathBuf>,
         /// As one JSON object.
         #[arg(long)]
         json: bool,
@@ -88,7 +92,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().program {
         Program::Core { config } => run_core(&config),
         Program::Sync { config } => run_sync(&config),
-        Program::Status { log, json } => print_status(&log, json),
+        Program::Status { log, panel, json } => print_status(&log, panel.as_deref(), json),
         Program::Salvage { damaged, output, upload, json } => salvage(&damaged, output, upload.as_deref(), json),
     };
     match result {
@@ -144,9 +148,11 @@ fn run_sync(config: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print_status(log: &Path, json: bool) -> Result<(), Box<dyn Error>> {
+fn print_status(log: &Path, panel: Option<&Path>, json: bool) -> Result<(), Box<dyn Error>> {
     let status = Status::read(log).map_err(|error| format!("{} cannot be read: {error}", log.display()))?;
-    print(&status, json)
+    let cannot_ask = |panel: &Path, error| format!("no core shows anything at {}: {error}", panel.display());
+    let service = panel.map(|panel| Service::ask(panel).map_err(|error| cannot_ask(panel, error))).transpose()?;
+    print(&WithService { status, service }, json)
 }
 
 fn salvage(damaged: &Path, output: Option<PathBuf>, upload: Option<&str>, json: bool) -> Result<(), Box<dyn Error>> {
@@ -182,6 +188,23 @@ fn print(value: &(impl Serialize + Display), json: bool) -> Result<(), Box<dyn E
         writeln!(out, "{value}")?;
     }
     Ok(())
+}
+
+/// What `status` prints.
+#[derive(Serialize)]
+struct WithService {
+    #[serde(flatten)]
+    status: Status,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    service: Option<Service>,
+}
+
+impl Display for WithService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { status, service } = self;
+        write!(f, "{status}")?;
+        service.as_ref().map_or(Ok(()), |service| write!(f, "\n{service}"))
+    }
 }
 
 fn now() -> Moment {

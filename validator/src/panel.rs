@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use transit::screen::Screen;
 
+use crate::liveness::Liveness;
+
 /// Publishes screens to whoever is connected.
 #[derive(Debug)]
 pub struct Panel {
@@ -17,22 +19,23 @@ pub struct Panel {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    latest: Option<Vec<u8>>,
+    liveness: Arc<Liveness>,
+    latest: Option<Screen>,
     listeners: Vec<UnixStream>,
 }
 
 const WRITE_DEADLINE: Duration = Duration::from_millis(20);
 
 impl Panel {
-    /// Listens at `path`, in the place of a socket that an earlier process left.
+    /// Listens at `path`; each line tells of the card path what `liveness` says then. In the place of a socket that an earlier process left.
     ///
     /// # Errors
     /// The socket cannot be made there.
-    pub fn listen(path: &Path) -> io::Result<Self> {
+    pub fn listen(path: &Path, liveness: Arc<Liveness>) -> io::Result<Self> {
         let listener = bind(path)?;
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared = Arc::new(Mutex::new(Shared { liveness, latest: None, listeners: Vec::new() }));
         let accepted = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -47,11 +50,10 @@ impl Panel {
 
     /// Shows `screen` on every screen that listens, and on those that come later until the next one.
     pub fn publish(&self, screen: &Screen) {
-        let mut line = serde_json::to_vec(screen).expect("a screen is plain data");
-        line.push(b'\n');
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = shared.line(screen);
         shared.listeners.retain_mut(|listener| listener.write_all(&line).is_ok());
-        shared.latest = Some(line);
+        shared.latest = Some(screen.clone());
     }
 }
 
@@ -64,9 +66,18 @@ impl Drop for Panel {
 
 impl Shared {
     fn welcome(&mut self, mut stream: UnixStream) {
-        if self.latest.as_ref().is_none_or(|line| stream.write_all(line).is_ok()) {
+        let line = self.latest.as_ref().map(|screen| self.line(screen));
+        if line.is_none_or(|line| stream.write_all(&line).is_ok()) {
             self.listeners.push(stream);
         }
+    }
+
+    /// A screen as a line, with the card path as it is now.
+    fn line(&self, screen: &Screen) -> Vec<u8> {
+        let screen = Screen { card_path: self.liveness.now(), ..screen.clone() };
+        let mut line = serde_json::to_vec(&screen).expect("a screen is plain data");
+        line.push(b'\n');
+        line
     }
 }
 

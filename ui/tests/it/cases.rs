@@ -37,6 +37,7 @@ pub(crate) fn screen(state: State) -> Screen {
         stop: "Bến xe Yên Nghĩa".to_owned(),
         currency: Currency { code: "VND".to_owned(), minor_digits: 0, sign: "₫".to_owned() },
         tap: None,
+        card_path: None,
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test that fails here says where"
 )]
 
+mod card_path;
 mod config;
 mod damage;
 mod durability;

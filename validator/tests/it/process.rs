@@ -136,6 +136,10 @@ impl Gate {
         self.folder.path().join("log/tap-log.db")
     }
 
+    pub(crate) fn panel_path(&self) -> PathBuf {
+        self.folder.path().join("panel.sock")
+    }
+
     pub(crate) fn core_log(&self) -> String {
         fs::read_to_string(self.folder.path().join("core.log")).unwrap()
     }
@@ -186,7 +190,7 @@ impl Gate {
     }
 
     fn listen(&self) -> Receiver<Screen> {
-        let path = self.folder.path().join("panel.sock");
+        let path = self.panel_path();
         let deadline = Instant::now() + PATIENCE;
         let stream = loop {
             match UnixStream::connect(&path) {

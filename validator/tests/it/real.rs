@@ -10,12 +10,12 @@ use virtual_card::{Fault, Picc};
 use crate::process::{Gate, TWO_LOOKS};
 use crate::world::Cards;
 
-fn accepted(state: &State) -> bool {
+pub(crate) fn accepted(state: &State) -> bool {
     matches!(state, State::Accepted { .. })
 }
 
 /// Lays the card on the reader until the screen shows what is waited for, then takes it away for two looks.
-fn tap(gate: &Gate, card: Picc, what: &str, is_it: impl FnMut(&State) -> bool) -> (Picc, Screen) {
+pub(crate) fn tap(gate: &Gate, card: Picc, what: &str, is_it: impl FnMut(&State) -> bool) -> (Picc, Screen) {
     let (holder, _events) = gate.present(card, None);
     let screen = gate.wait_for(what, is_it);
     let card = holder.remove().unwrap();

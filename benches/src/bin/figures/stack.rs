@@ -67,6 +67,7 @@ pub(crate) fn tap_through(count: u32, reader: &str, address: SocketAddr) -> Resu
             | ReaderEvent::Gone { .. }
             | ReaderEvent::Mute
             | ReaderEvent::Unstuck
+            | ReaderEvent::Alive
             | ReaderEvent::Removed => None,
         })?;
         let last_answer = Rc::new(Cell::new(laid_down));
