@@ -11,7 +11,7 @@ PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 # Where the DESFire clients of others are fetched to: beside the programs' folder.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
 
-.PHONY: help setup peers build demo run test interoperability soak fuzz bench deny
+.PHONY: help setup peers build demo run test interoperability soak torn fuzz bench deny
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ interoperability: build peers ## every DESFire client of others against the virt
 soak: build ## fail every call to the file system, kill at every step, cut the network: KILLS (1000) and NTH (300)
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
 		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300)
+
+torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), and settle each
+	nice $(CARGO) run --locked --quiet --release -p simulation -- torn --presentations $(or $(PRESENTATIONS),4) \
+		--figures $(or $(CARGO_TARGET_DIR),target)/bench
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)

@@ -10,12 +10,15 @@
 //! | [`morning`] | the script of a short morning: `make demo` |
 //! | [`summary`] | its figures |
 //! | [`soak`] | the programs under failing calls and SIGKILL: `make soak`; `soak_…` are its parts |
+//! | [`torn`] | every way in which the taps of one card can go wrong, in this process: `make torn`; `torn_…` are its parts |
+//! | [`figures`] | what these runs measure |
 //! | [`by_hand`] | everything stays up, cards are tapped by typing their names: `make run` |
 #![forbid(unsafe_code)]
 
 pub mod by_hand;
 pub mod city;
 pub mod desk;
+pub mod figures;
 pub mod morning;
 pub mod panel;
 pub mod process;
@@ -35,6 +38,12 @@ pub mod soak_site;
 pub mod soak_taps;
 pub mod soak_validator;
 pub mod summary;
+pub mod torn;
+pub mod torn_bench;
+pub mod torn_books;
+pub mod torn_fault;
+pub mod torn_gate;
+pub mod torn_report;
 
 /// Why a run cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -58,5 +67,16 @@ impl Failed {
     pub fn system(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::System { doing, source }
+    }
+
+    /// An error that no fault of the run explains, with its causes.
+    pub fn unexpected(error: impl std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::Unexpected(text)
     }
 }

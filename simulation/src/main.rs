@@ -1,4 +1,4 @@
-//! `make demo`, `make run` and `make soak`; wiring only.
+//! `make demo`, `make run`, `make soak` and `make torn`; wiring only.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulation::{by_hand, morning, soak};
+use simulation::{by_hand, morning, soak, torn};
 
 /// The whole system as separate real processes, with virtual cards behind a real pcscd.
 #[derive(Parser)]
@@ -65,6 +65,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Play every way in which the taps of one card can go wrong, in this process, and settle each.
+    Torn {
+        /// The most presentations of a schedule.
+        #[arg(long, default_value_t = 4)]
+        presentations: u8,
+        /// The cards, keys and tariff.
+        #[arg(long, default_value = "fixtures")]
+        fixtures: PathBuf,
+        /// The folder of `figures.json`, which the figures are merged into.
+        #[arg(long)]
+        figures: Option<PathBuf>,
+        /// Print the report as JSON alone.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -112,6 +127,14 @@ fn main() -> ExitCode {
             soak::run(extent, &folder, &fixtures, &mut *progress)
                 .and_then(|report| report.merge_into(&figures).map(|()| report))
                 .and_then(|report| report.conclude(&mut out))
+        }
+        Command::Torn { presentations, fixtures, figures, json } => {
+            let (faults, intents) = (torn::Fault::ALL, torn::Intents::Kept);
+            let extent = torn::Extent { presentations, faults, intents };
+            torn::explore(extent, &fixtures).and_then(|report| {
+                figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
+                report.conclude(json, &mut out)
+            })
         }
         Command::Run { place } => by_hand::run(&place.folder, &place.fixtures, io::stdin().lock(), &mut out),
     };

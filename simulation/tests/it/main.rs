@@ -1,5 +1,5 @@
 //! Checks of the whole: the arrows between the crates, the documents, where keys may be seen, a short morning through real
-//! processes, and a little of the soak.
+//! processes, a little of the soak, and torn taps.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod arrows;
@@ -7,3 +7,4 @@ mod documents;
 mod key_hygiene;
 mod morning;
 mod soak;
+mod torn;
