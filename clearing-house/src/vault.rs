@@ -8,7 +8,7 @@ use card_crypto::transaction_mac::{self, TransactionMacInput};
 use card_crypto::{FileNumber, Key, OutOfRange};
 use key_store::{KeyRole, KeySet};
 use transit::action::Action;
-use transit::card::{FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN};
+use transit::card::{FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Record};
 use transit::id::CardToken;
 use transit::money::Amount;
 use transit::tap::{Tap, TransactionMac};
@@ -51,9 +51,13 @@ impl Vault {
         Self { keys, tokens }
     }
 
-    /// Checks the Transaction MAC of `tap` over everything that its validator says it read and wrote.
+    /// Checks the Transaction MAC of `tap` over everything that its validator says it read and wrote. The record written
+    /// must name this tap: under another name one transaction of a card would be paid again.
     pub fn check(&self, tap: &Tap) -> Proof {
-        self.prove(tap.card, tap.transaction_mac, || tap_transaction(tap))
+        match self.prove(tap.card, tap.transaction_mac, || tap_transaction(tap)) {
+            Proof::Right if !wrote_its_name(tap) => Proof::Wrong("its card made this transaction for another tap"),
+            proof @ (Proof::Right | Proof::Missing | Proof::Wrong(_)) => proof,
+        }
     }
 
     /// Checks the Transaction MAC of `action` over everything that its desk says it read and wrote.
@@ -99,6 +103,11 @@ impl Vault {
             (padding == [0; 9]).then_some(out)
         })
     }
+}
+
+fn wrote_its_name(tap: &Tap) -> bool {
+    let written = tap.record_written.and_then(|bytes| Record::decode(&bytes).ok());
+    written.and_then(|record| record.tap) == Some(tap.id)
 }
 
 /// The transaction in the order in which a validator makes it: read the newest record, read the issuer file where the

@@ -131,6 +131,19 @@ fn transaction_mac_wrong_or_missing() {
     }
 }
 
+/// The card's proof is of one tap. An operator that seals it anew, as the next tap or in another validator's log, is not paid
+/// for it twice.
+#[test]
+fn a_ride_that_is_billed_again_under_another_name_is_kept_aside() {
+    let mut validator = Validator::new(1, 1);
+    let tap = validator.done(&mut Card::new(1, 50_000), MORNING);
+    let again = validator.seal(&Tap { id: validator.next, ..tap.open().unwrap() });
+    check(std::slice::from_ref(&tap), &again, MacWrong, "sequence 2: its card made this transaction for another tap");
+    let mut other = Validator::new(3, 2);
+    let elsewhere = other.seal(&Tap { id: other.next, operator: OperatorId(2), ..tap.open().unwrap() });
+    check(&[tap], &elsewhere, MacWrong, "device 3 epoch 1 sequence 1: its card made this transaction for another tap");
+}
+
 /// Cards and validators come to a new key one by one: until then the older one proves.
 #[test]
 fn after_a_roll_the_older_keys_still_prove() {
