@@ -8,6 +8,9 @@ CARGO ?= cargo
 # The programs are run as they were built together: `cargo run -p` would build some of them again with other features.
 PROGRAMS := $(or $(CARGO_TARGET_DIR),target)/debug
 
+OPTIMISED := $(or $(CARGO_TARGET_DIR),target)/release
+FIGURES := $(or $(CARGO_TARGET_DIR),target)/bench
+
 # Where the DESFire clients of others are fetched to: beside the programs' folder.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
 
@@ -45,9 +48,10 @@ soak: build ## fail every call to the file system, kill at every step, cut the n
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
 		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300)
 
-torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), and settle each
-	nice $(CARGO) run --locked --quiet --release -p simulation -- torn --presentations $(or $(PRESENTATIONS),4) \
-		--figures $(or $(CARGO_TARGET_DIR),target)/bench
+torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), then let attackers try
+	$(CARGO) build --locked --quiet --release -p simulation
+	nice $(OPTIMISED)/simulation attack --figures $(FIGURES)
+	nice $(OPTIMISED)/simulation torn --presentations $(or $(PRESENTATIONS),4) --figures $(FIGURES)
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)

@@ -11,10 +11,14 @@
 //! | [`summary`] | its figures |
 //! | [`soak`] | the programs under failing calls and SIGKILL: `make soak`; `soak_…` are its parts |
 //! | [`torn`] | every way in which the taps of one card can go wrong, in this process: `make torn`; `torn_…` are its parts |
+//! | [`attack`] | attackers in the same place: `simulation attack` |
 //! | [`figures`] | what these runs measure |
 //! | [`by_hand`] | everything stays up, cards are tapped by typing their names: `make run` |
 #![forbid(unsafe_code)]
 
+pub mod attack;
+pub mod attack_operator;
+pub mod attack_rider;
 pub mod by_hand;
 pub mod city;
 pub mod desk;

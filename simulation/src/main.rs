@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulation::{by_hand, morning, soak, torn};
+use simulation::{attack, by_hand, morning, soak, torn};
 
 /// The whole system as separate real processes, with virtual cards behind a real pcscd.
 #[derive(Parser)]
@@ -61,6 +61,18 @@ enum Command {
         /// The folder of `figures.json`, which the figures are merged into.
         #[arg(long, default_value = "target/bench")]
         figures: PathBuf,
+        /// Print the report as JSON alone.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let riders and operators attack, in this process, and tell what they gain.
+    Attack {
+        /// The cards, keys and tariff.
+        #[arg(long, default_value = "fixtures")]
+        fixtures: PathBuf,
+        /// The folder of `figures.json`, which the figures are merged into.
+        #[arg(long)]
+        figures: Option<PathBuf>,
         /// Print the report as JSON alone.
         #[arg(long)]
         json: bool,
@@ -128,6 +140,10 @@ fn main() -> ExitCode {
                 .and_then(|report| report.merge_into(&figures).map(|()| report))
                 .and_then(|report| report.conclude(&mut out))
         }
+        Command::Attack { fixtures, figures, json } => attack::run(&fixtures).and_then(|report| {
+            figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
+            report.conclude(json, &mut out)
+        }),
         Command::Torn { presentations, fixtures, figures, json } => {
             let (faults, intents) = (torn::Fault::ALL, torn::Intents::Kept);
             let extent = torn::Extent { presentations, faults, intents };

@@ -5,13 +5,15 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use card_crypto::Transport;
 use ring::digest::{Context, SHA256};
 use tempfile::TempDir;
 use transit::card::{Record, RecordKind};
 use transit::id::TapId;
 use transit::money::Amount;
+use transit::tariff::Tariff;
 use transit::time::Moment;
-use virtual_card::{Fixture, Memory, Picc, TestKeys};
+use virtual_card::{CardInField, Fixture, Memory, Picc, TestKeys};
 
 use crate::Failed;
 use crate::torn_books::{Booked, Books, outbox};
@@ -31,7 +33,8 @@ pub const ELSEWHERE: usize = 2;
 const MORNING: virtual_card::Moment = virtual_card::Moment { now: 1_795_489_200, today: 9824 };
 /// An ordinary card with the money for six rides.
 const CARD: &str = "torn";
-const FARE: i64 = 8000;
+/// What a ride costs, in đồng.
+pub const FARE: i64 = 8000;
 /// The pass-back window of the tariff.
 const PASS_BACK_WINDOW_S: u32 = 300;
 /// From the last presentation to the later good tap.
@@ -105,6 +108,7 @@ pub struct Bench {
     reads_older: Gate,
     books: Books,
     fixture: Fixture,
+    tariff: Tariff,
 }
 
 impl Bench {
@@ -125,7 +129,10 @@ impl Bench {
         let keys = TestKeys::load(&fixtures.join("keys/test-card-keys.toml")).map_err(Failed::unexpected)?;
         let path = fixtures.join("cards").join(CARD).with_extension("toml");
         let fixture = Fixture::load(&path, &keys, MORNING).map_err(Failed::unexpected)?;
-        Ok(Self { _folder: folder, gates, reads_older, books, fixture })
+        let path = fixtures.join("hanoi/tariff.toml");
+        let text = fs::read_to_string(&path).map_err(Failed::system(format!("reading {}", path.display())))?;
+        let tariff = Tariff::parse(&path, &text).map_err(Failed::unexpected)?;
+        Ok(Self { _folder: folder, gates, reads_older, books, fixture, tariff })
     }
 
     /// A card that has had one good ride, elsewhere: its transaction counter is known.
@@ -146,6 +153,52 @@ impl Bench {
     pub fn present(&mut self, state: &State, gate: usize, later_s: u32, fault: Fault) -> Result<State, Failed> {
         let left = present(&mut self.gates[gate], gate, &self.fixture, state, later_s, fault)?;
         after(&self.fixture, state, gate, later_s, left)
+    }
+
+    /// Presents the card of `state` at a validator with a relay between the two, `later_s` seconds later; `afterwards` is
+    /// what the relay still does to the card when the validator has answered.
+    ///
+    /// # Errors
+    /// Something fails that is none of the relay.
+    pub fn present_through<T: Transport>(
+        &mut self,
+        state: &State,
+        (gate, later_s): (usize, u32),
+        relay: impl FnOnce(CardInField) -> T,
+        afterwards: impl FnOnce(T) -> CardInField,
+    ) -> Result<State, Failed> {
+        let challenge = state.presentations;
+        let identity = self.fixture.identity();
+        let card = Picc::with_memory(identity.clone(), state.card.clone(), Box::new(move || [challenge; 16]));
+        let mut relay = relay(CardInField::new(card));
+        let at = Moment(state.at.0 + later_s);
+        let (green, log) =
+            self.gates[gate].tap_through(&state.logs[gate], &mut relay, &identity.uid, (at, challenge))?;
+        let card = afterwards(relay).remove().memory().clone();
+        after(&self.fixture, state, gate, later_s, Left { card, log, green })
+    }
+
+    /// How many debits the card of `state` has committed.
+    ///
+    /// # Errors
+    /// Its records cannot be read.
+    pub fn debits(&self, state: &State) -> Result<u32, Failed> {
+        Ok(number(debits(&self.fixture, &state.card)?.len()))
+    }
+
+    /// The tariff that the validators decide by.
+    pub fn tariff(&self) -> &Tariff {
+        &self.tariff
+    }
+
+    /// The validators, to deny cards.
+    pub fn gates(&mut self) -> &mut [Gate] {
+        &mut self.gates
+    }
+
+    /// The clearing house.
+    pub fn books(&mut self) -> &mut Books {
+        &mut self.books
     }
 
     /// What `state` comes to when everything is uploaded: at once, and after one later good tap anywhere.
@@ -222,6 +275,17 @@ impl fmt::Display for Count {
 }
 
 impl State {
+    /// The same with another memory in the card.
+    #[must_use]
+    pub fn with_card(&self, card: Memory) -> Self {
+        Self { card, ..self.clone() }
+    }
+
+    /// How often the card was presented.
+    pub fn presentations(&self) -> u8 {
+        self.presentations
+    }
+
     /// A digest of everything that what comes later can depend on.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use transit::id::TapId;
 use transit::money::Amount;
-use transit::sync::Acknowledgement;
+use transit::sync::{Acknowledgement, Verdict};
+use transit::tap::SealedTap;
 use transit::time::Moment;
 use validator::link::check_acknowledgement;
 use validator::outbox::{Cursor, Next, Outbox};
@@ -109,6 +110,17 @@ impl Books {
             outbox.answered(0, first, &answer.taps, 0);
         }
         Ok(())
+    }
+
+    /// Uploads `taps` whatever is said of them: a verdict for each.
+    ///
+    /// # Errors
+    /// The clearing house does not answer.
+    pub fn try_upload(&mut self, taps: &[SealedTap], at: Moment) -> Result<Vec<Verdict>, Failed> {
+        let body: Vec<u8> = taps.iter().flat_map(|tap| *tap.as_bytes()).collect();
+        let signed = self.clearing_house.receive(&body, at).map_err(Failed::unexpected)?;
+        let answer: Acknowledgement = serde_json::from_str(&signed.text).map_err(Failed::unexpected)?;
+        Ok(answer.taps.into_iter().map(|tap| tap.verdict).collect())
     }
 
     /// What the books say now.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use card_crypto::{FrameSize, Lost, Transport};
 use rusqlite::{Connection, params};
-use transit::id::{DeviceId, Epoch};
+use transit::id::{CardToken, DeviceId, Epoch};
 use transit::screen::State as Screen;
 use transit::tap::{CHAIN_START, SealedTap};
 use transit::time::Moment;
-use validator::config::Core;
+use validator::config::{Core, DenyList};
 use validator::engine::{Engine, Rules};
 use validator::log::{LogFailed, TapLog};
 use virtual_card::{CardInField, Identity, Memory, Picc};
@@ -107,6 +107,7 @@ pub enum Intents {
 #[derive(Debug)]
 pub struct Gate {
     device: DeviceId,
+    config: PathBuf,
     engine: Engine,
     path: PathBuf,
     /// The file of a log without taps.
@@ -144,7 +145,7 @@ impl Gate {
         let path = folder.join(format!("{name}.db"));
         drop(TapLog::open(&path, device, 1).map_err(Failed::unexpected)?);
         let blank = read(&path)?;
-        Ok(Self { device, engine: engine(core), path, blank, intents, laid_out: None })
+        Ok(Self { device, config, engine: engine(core), path, blank, intents, laid_out: None })
     }
 
     /// Its number.
@@ -206,6 +207,38 @@ impl Gate {
             Some(_) | None => self.read(log)?,
         };
         Ok(Left { card, log, green })
+    }
+
+    /// A tap through `transport`, whatever stands between this validator and the card: whether it shows green, and its log.
+    ///
+    /// # Errors
+    /// The log cannot be read or written.
+    pub fn tap_through<T: Transport>(
+        &mut self,
+        log: &Log,
+        transport: &mut T,
+        uid: &[u8],
+        (at, challenge): (Moment, u8),
+    ) -> Result<(bool, Log), Failed> {
+        self.lay_out(log)?;
+        let (opened, _) = TapLog::open(&self.path, self.device, log.epoch).map_err(Failed::unexpected)?;
+        self.engine.use_log(opened);
+        let answer = self.engine.tap(transport, uid, at, [!challenge; 16]).map_err(Failed::unexpected)?;
+        let green = matches!(answer.state, Screen::Accepted { .. });
+        drop(answer);
+        self.engine.close_log();
+        Ok((green, self.read(log)?))
+    }
+
+    /// Has this validator deny `cards` from now on.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read again.
+    pub fn deny(&mut self, cards: Vec<CardToken>) -> Result<(), Failed> {
+        let mut core = Core::load(&self.config, None).map_err(Failed::unexpected)?;
+        core.deny_list = DenyList::new(1, cards);
+        self.engine = engine(core);
+        Ok(())
     }
 
     /// The process that ended without a word is started again, and finds what it left.
