@@ -8,8 +8,8 @@ use card_crypto::transaction_mac::{self, TransactionMacInput};
 use card_crypto::{FileNumber, Key, OutOfRange};
 use key_store::{KeyRole, KeySet};
 use transit::action::Action;
-use transit::card::{FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, Record};
-use transit::id::CardToken;
+use transit::card::{FILE_ISSUER, FILE_PURSE, FILE_RECORD, ISSUER_LEN, RECORD_LEN, Record};
+use transit::id::{CardToken, TapId};
 use transit::money::Amount;
 use transit::tap::{Tap, TransactionMac};
 use zeroize::Zeroizing;
@@ -55,14 +55,22 @@ impl Vault {
     /// must name this tap: under another name one transaction of a card would be paid again.
     pub fn check(&self, tap: &Tap) -> Proof {
         match self.prove(tap.card, tap.transaction_mac, || tap_transaction(tap)) {
-            Proof::Right if !wrote_its_name(tap) => Proof::Wrong("its card made this transaction for another tap"),
+            Proof::Right if !names(tap.record_written, tap.id) => {
+                Proof::Wrong("its card made this transaction for another tap")
+            }
             proof @ (Proof::Right | Proof::Missing | Proof::Wrong(_)) => proof,
         }
     }
 
-    /// Checks the Transaction MAC of `action` over everything that its desk says it read and wrote.
+    /// Checks the Transaction MAC of `action` over everything that its desk says it read and wrote. The record written must
+    /// name this step: signed anew, one refund would be given twice.
     pub fn check_action(&self, action: &Action) -> Proof {
-        self.prove(action.card, action.transaction_mac, || action_transaction(action))
+        match self.prove(action.card, action.transaction_mac, || action_transaction(action)) {
+            Proof::Right if !names(action.record_written, action.id) => {
+                Proof::Wrong("its card made this transaction for another step")
+            }
+            proof @ (Proof::Right | Proof::Missing | Proof::Wrong(_)) => proof,
+        }
     }
 
     fn prove(
@@ -105,9 +113,10 @@ impl Vault {
     }
 }
 
-fn wrote_its_name(tap: &Tap) -> bool {
-    let written = tap.record_written.and_then(|bytes| Record::decode(&bytes).ok());
-    written.and_then(|record| record.tap) == Some(tap.id)
+/// Whether the record written names `id` as what wrote it.
+fn names(record_written: Option<[u8; RECORD_LEN]>, id: TapId) -> bool {
+    let written = record_written.and_then(|bytes| Record::decode(&bytes).ok());
+    written.and_then(|record| record.tap) == Some(id)
 }
 
 /// The transaction in the order in which a validator makes it: read the newest record, read the issuer file where the

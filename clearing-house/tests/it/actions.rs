@@ -49,6 +49,15 @@ fn accepted_and_known() {
     check(&load, &load[1], Known, "");
 }
 
+/// The card's proof is of one step: a desk that signs it anew is not believed twice.
+#[test]
+fn a_refund_that_is_signed_again_under_another_name_is_kept_aside() {
+    let mut desk = Desk::new();
+    let refund = desk.refund(&mut Card::new(1, 50_000), MORNING, 20_000, End::Written);
+    let again = desk.seal(&Action { id: desk.next, ..refund.open().unwrap() });
+    check(&[refund], &again, MacWrong, "sequence 2: its card made this transaction for another step");
+}
+
 #[test]
 fn changed_malformed_and_not_signed_by_its_desk() {
     let load = load();
