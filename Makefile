@@ -14,7 +14,7 @@ FIGURES := $(or $(CARGO_TARGET_DIR),target)/bench
 # Where the DESFire clients of others are fetched to: beside the programs' folder.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
 
-.PHONY: help setup peers build demo run test interoperability soak torn fuzz bench deny
+.PHONY: help setup peers build demo run test interoperability simulate soak torn fuzz bench deny
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ test: setup peers ## everything: format, lints, tests through the real pcscd, do
 
 interoperability: build peers ## every DESFire client of others against the virtual card: client, task, result
 	$(PROGRAMS)/interoperability
+
+simulate: setup ## run SEEDS (1000) whole cities, each from a seed from SEED (1) on, and look whether every invariant holds
+	$(CARGO) build --locked --quiet --release -p simulation
+	nice $(OPTIMISED)/simulation simulate --seeds $(or $(SEEDS),1000) --seed $(or $(SEED),1) --figures $(FIGURES)
 
 soak: build ## fail every call to the file system, kill at every step, cut the network: KILLS (1000) and NTH (300)
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \

@@ -9,6 +9,7 @@
 //! | [`panel`] | what a validator shows, as seen from outside |
 //! | [`morning`] | the script of a short morning: `make demo` |
 //! | [`summary`] | its figures |
+//! | [`seeded`] | whole cities in this process, each from a seed: `make simulate`; `seeded_…` are its parts |
 //! | [`soak`] | the programs under failing calls and SIGKILL: `make soak`; `soak_…` are its parts |
 //! | [`torn`] | every way in which the taps of one card can go wrong, in this process: `make torn`; `torn_…` are its parts |
 //! | [`attack`] | attackers in the same place: `simulation attack` |
@@ -27,6 +28,16 @@ pub mod morning;
 pub mod panel;
 pub mod process;
 pub mod rider;
+pub mod seeded;
+mod seeded_card;
+pub mod seeded_city;
+pub mod seeded_clearing_house;
+pub mod seeded_event;
+pub mod seeded_gate;
+pub mod seeded_invariants;
+pub mod seeded_model;
+pub mod seeded_plan;
+pub mod seeded_timetable;
 pub mod soak;
 pub mod soak_books;
 pub mod soak_cards;

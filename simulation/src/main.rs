@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulation::{attack, by_hand, morning, soak, torn};
+use simulation::{attack, by_hand, morning, seeded, soak, torn};
 
 /// The whole system as separate real processes, with virtual cards behind a real pcscd.
 #[derive(Parser)]
@@ -31,6 +31,27 @@ enum Command {
     Run {
         #[command(flatten)]
         place: Place,
+    },
+    /// Run whole cities in this process, each from a seed, and look whether every invariant holds.
+    Simulate {
+        /// How many.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first seed; the others follow it.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The cards, keys and tariff.
+        #[arg(long, default_value = "fixtures")]
+        fixtures: PathBuf,
+        /// The folder of `figures.json`, which the figures are merged into.
+        #[arg(long)]
+        figures: Option<PathBuf>,
+        /// Write what happens in the first city, a line for each step, into this file.
+        #[arg(long)]
+        trace: Option<PathBuf>,
+        /// Print the report as JSON alone.
+        #[arg(long)]
+        json: bool,
     },
     /// Make calls of the programs to the file system fail, kill them, cut the network, and look what is left.
     Soak {
@@ -151,6 +172,15 @@ fn main() -> ExitCode {
                 figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
                 report.conclude(json, &mut out)
             })
+        }
+        Command::Simulate { seeds, seed, fixtures, figures, trace, json } => {
+            let traced = trace.map_or(Ok(()), |path| seeded::write_trace(seed, &fixtures, &path));
+            traced.and_then(|()| seeded::run_all(seeded::Extent { first: seed, seeds }, &fixtures, !json)).and_then(
+                |report| {
+                    figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
+                    report.conclude(json, &mut out)
+                },
+            )
         }
         Command::Run { place } => by_hand::run(&place.folder, &place.fixtures, io::stdin().lock(), &mut out),
     };
