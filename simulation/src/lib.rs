@@ -32,6 +32,7 @@ pub mod seeded;
 mod seeded_card;
 pub mod seeded_city;
 pub mod seeded_clearing_house;
+pub mod seeded_desk;
 pub mod seeded_event;
 pub mod seeded_gate;
 pub mod seeded_invariants;

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::seeded_city::{Finished, run};
+use crate::seeded_city::{Finished, Happened, run};
 use crate::seeded_invariants::violations;
 use crate::seeded_plan::plan;
 use crate::{Failed, figures};
@@ -49,6 +49,8 @@ pub struct Report {
     pub elapsed_s: f64,
     /// Taps in a second, over all cores.
     pub taps_per_second: f64,
+    /// How often each kind of thing happened.
+    pub happened: Happened,
     /// What did not hold, each with the command that repeats it.
     pub problems: Vec<String>,
 }
@@ -129,6 +131,9 @@ impl Report {
                 self.commits += finished.model.commits.len() as u64;
                 self.fares_minor += finished.model.commits.values().map(|commit| commit.fare).sum::<i64>();
                 self.unresolved_taps += finished.books.suspense.unresolved.taps;
+                for (what, count) in &finished.happened {
+                    *self.happened.entry(what).or_default() += count;
+                }
                 let beyond = finished.model.beyond_debits();
                 self.rides_after_lost_power += beyond.values().copied().map(u64::from).sum::<u64>();
                 for violation in violations(finished) {
@@ -156,9 +161,11 @@ impl Report {
             serde_json::to_string_pretty(self).map_err(|error| Failed::system("printing the report")(error.into()))?
         } else {
             let problems: Vec<_> = self.problems.iter().map(|problem| format!("{problem}\n")).collect();
+            let happened: Vec<_> = self.happened.iter().map(|(what, count)| format!("{count:>10} {what}\n")).collect();
             format!(
-                "{}{} cities, {} taps, {} commits of cards with {} dong of fares, {} taps that no card decides, \
+                "{}{}{} cities, {} taps, {} commits of cards with {} dong of fares, {} taps that no card decides, \
                  {} rides after lost power; {:.0} taps a second; {} violations",
+                happened.concat(),
                 problems.concat(),
                 self.seeds,
                 self.taps,

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use virtual_card::{Fixture, Picc, TestKeys};
+use virtual_card::distortion::distorted;
+use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
 
 use crate::Failed;
-use crate::seeded_event::{CardPlan, Plan, Profile};
+use crate::seeded_event::{CardPlan, Mishap, Plan, Profile};
 use crate::seeded_model::CardState;
 
 /// What can be seen of a card from outside.
@@ -80,4 +81,27 @@ profile = {profile}
 profile_valid_until = {profile_until}
 {pass}"#
     )
+}
+
+/// Lays a card into a field in which `mishap` happens.
+pub(crate) fn in_field(card: Picc, mishap: Option<Mishap>) -> CardInField {
+    let field = CardInField::new(card);
+    match mishap {
+        None | Some(Mishap::PowerLost | Mishap::ProcessDies { exchange: None, .. }) => field,
+        Some(Mishap::LostBefore { exchange } | Mishap::ProcessDies { exchange: Some(exchange), card_acts: false }) => {
+            field.with_fault(Fault::LoseBefore(exchange))
+        }
+        Some(Mishap::LostAfter { exchange } | Mishap::ProcessDies { exchange: Some(exchange), card_acts: true }) => {
+            field.with_fault(Fault::LoseAfter(exchange))
+        }
+        Some(Mishap::LostInAnswer { exchange, arrived }) => field.with_fault(Fault::LoseInAnswer(exchange, arrived)),
+        Some(Mishap::Silent { exchange }) => field.with_fault(Fault::Hold(exchange)),
+        Some(Mishap::Distorted { exchange, seed }) => {
+            field.with_mutation(Box::new(
+                move |number, answer| {
+                    if number == exchange { distorted(&answer, seed) } else { answer }
+                },
+            ))
+        }
+    }
 }

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use clearing_house::ingest::SignedAcknowledgement;
 use key_store::{KeyStore, Keys};
 use ring::digest::{SHA256, digest};
+use transit::action::SealedAction;
+use transit::desk::ACTIONS_PER_BATCH_MAX;
 use transit::id::{CardToken, TapId};
 use transit::screen::State;
-use transit::sync::TAPS_PER_BATCH_MAX;
-use transit::tap::SealedTap;
+use transit::tap::{Outcome, SealedTap};
 use validator::config::Core;
 use virtual_card::{Fixture, Picc};
 
@@ -21,12 +22,15 @@ use crate::Failed;
 use crate::city::CLEARING_HOUSE_KEY;
 use crate::seeded_card::{issue, state_of};
 use crate::seeded_clearing_house::{Books, House};
-use crate::seeded_event::{GatePlan, Mishap, Passage, Plan, Presentation, What};
+use crate::seeded_desk::Desk;
+use crate::seeded_event::{DeskVisit, GatePlan, Mishap, Passage, Plan, Presentation, What};
 use crate::seeded_gate::{Acknowledged, Gate, Upload};
 use crate::seeded_model::Model;
 
 /// How long a validator waits for the answer to an upload.
 const ANSWER_WITHIN_S: u32 = 10;
+/// How long a rider at the desk takes to lay a card down again.
+const SECOND_TRY_AFTER_S: u32 = 6;
 /// Past every deadline of a pending tap.
 const LONG_AFTER_S: u32 = 100 * 86_400;
 
@@ -37,6 +41,7 @@ struct City<'a> {
     fixtures: &'a Path,
     cards: Vec<(Fixture, Option<Picc>)>,
     gates: Vec<Gate>,
+    desk: Desk,
     house: House,
     keys: Keys,
     denied: Vec<CardToken>,
@@ -44,9 +49,20 @@ struct City<'a> {
     next_number: u32,
     model: Model,
     acknowledged: BTreeMap<TapId, Acknowledged>,
-    sealed_in_order: Vec<SealedTap>,
+    sealed_in_order: Vec<Sealed>,
     seen_of_log: Vec<usize>,
+    seen_of_journal: usize,
+    happened: Happened,
     trace: String,
+}
+
+/// How often each kind of thing happened, by name.
+pub type Happened = BTreeMap<&'static str, u64>;
+
+/// What a device has sealed.
+enum Sealed {
+    Tap(SealedTap),
+    Step(SealedAction),
 }
 
 /// What is due: ordered by time and number alone.
@@ -86,12 +102,14 @@ enum Step {
 pub struct Ended {
     plan: Plan,
     gates: Vec<Gate>,
+    desk: Desk,
     house: House,
     in_order: House,
     /// What the cards did.
     pub model: Model,
     on_cards: i64,
     acknowledged: BTreeMap<TapId, Acknowledged>,
+    happened: Happened,
     trace: String,
 }
 
@@ -106,10 +124,14 @@ pub struct Finished {
     pub acknowledged: BTreeMap<TapId, Acknowledged>,
     /// The logs of the validators.
     pub logs: Vec<SealedTap>,
+    /// The journal of the desk.
+    pub journal: Vec<SealedAction>,
     /// The books of the clearing house.
     pub books: Books,
     /// The books of another clearing house, which got everything at once and in order.
     pub in_order: Books,
+    /// How often each kind of thing happened.
+    pub happened: Happened,
     /// What happened, a line for each step.
     pub trace: String,
 }
@@ -157,6 +179,8 @@ impl<'a> City<'a> {
             folder,
             fixtures,
             seen_of_log: vec![0; gates.len()],
+            seen_of_journal: 0,
+            desk: Desk::new(folder.join("desk"), fixtures, plan.seed)?,
             cards,
             gates,
             house: House::new(&folder.join("clearing-house"), fixtures, &plan.gates)?,
@@ -167,8 +191,13 @@ impl<'a> City<'a> {
             model: Model { issued, ..Model::default() },
             acknowledged: BTreeMap::new(),
             sealed_in_order: Vec::new(),
+            happened: Happened::new(),
             trace: String::new(),
         })
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
     }
 
     fn later(&mut self, at: u32, what: Step) {
@@ -192,7 +221,9 @@ impl<'a> City<'a> {
                 (told, self.answered(at, gate, &upload, &answer, chance))
             }
             Step::NoAnswer { gate, upload, chance } => {
-                self.gates[gate].no_answer(at, upload, chance);
+                if self.gates[gate].no_answer(at, upload, chance) {
+                    self.count("uploads that no answer came to in time");
+                }
                 return Ok(());
             }
         };
@@ -207,11 +238,23 @@ impl<'a> City<'a> {
             What::Tap(presentation) => self.tap(at, presentation),
             What::Upload { gate, request, answer, chance } => self.upload(at, number, gate, &request, &answer, chance),
             What::UploadAll { gate } => self.upload_all(at, number, gate),
+            What::Desk(visit) => self.visit(at, visit),
+            What::DeskSync { arrives, returns } => {
+                let believed = self.desk.sync(&mut self.house, at, (arrives, returns))?;
+                let count = believed.len();
+                self.acknowledged.extend(believed.into_iter().map(|said| (said.tap, said)));
+                Ok(format!("{count} acknowledged"))
+            }
+            What::DeskRestart => {
+                self.desk.restart()?;
+                self.look_into_journal().map(done)
+            }
             What::Restart { gate, cursor_lost } => {
                 self.gates[gate].restart(cursor_lost);
                 self.look_into_log(gate).map(done)
             }
             What::ClockJump { gate, by_s } => {
+                self.count("clocks that jumped");
                 self.gates[gate].clock_ahead_s += by_s;
                 Ok(format!("{} s ahead", self.gates[gate].clock_ahead_s))
             }
@@ -259,6 +302,15 @@ impl<'a> City<'a> {
         let admitted = matches!(shown, Some(State::Accepted { .. }));
         let who = (place, &self.plan.cards[place]);
         self.model.presented(who, (&self.plan.gates[number], clock), (&before, &after), admitted);
+        self.count(match &shown {
+            None => "out of service",
+            Some(State::PresentAgain) => "present again",
+            Some(State::Accepted { recovered: true, .. }) => "accepted on an earlier debit",
+            Some(State::Accepted { .. }) => "accepted",
+            Some(State::Declined { .. }) => "declined",
+            Some(State::Attention { .. }) => "already paid",
+            Some(State::Idle | State::OutOfService { .. }) => "something else",
+        });
         if admitted && mishap == Some(Mishap::PowerLost) {
             self.model.forgot(place);
         }
@@ -271,12 +323,45 @@ impl<'a> City<'a> {
         Ok(format!("{shown:?}, {} after {}", after.purse, after.counter))
     }
 
+    fn visit(&mut self, at: u32, visit: DeskVisit) -> Result<String, Failed> {
+        let DeskVisit { card: place, amount, if_below, mishap, mut again } = visit;
+        let (fixture, pocket) = &mut self.cards[place];
+        let Some(card) = pocket.take() else { return Err(Failed::Unexpected(format!("card {place} is nowhere"))) };
+        let before = state_of(fixture, &card)?;
+        let wanted = (before.purse < if_below).then_some(amount);
+        let (card, visit) = self.desk.serve(card, &fixture.identity().uid, at, wanted, mishap)?;
+        let after = state_of(fixture, &card)?;
+        *pocket = Some(card);
+        self.model.served(place, (&before, &after), visit.paid);
+        self.look_into_journal()?;
+        self.count(match (visit.paid > 0, visit.again) {
+            (true, false) => "loads",
+            (true, true) => "loads that were torn",
+            (false, false) => "visits to the desk without cash",
+            (false, true) => "settlements that were torn",
+        });
+        if visit.again && !again.is_empty() {
+            let mishap = again.remove(0);
+            // What is open is settled; the rider hands nothing over again.
+            let next = DeskVisit { card: place, amount, if_below: i64::MIN, mishap, again };
+            self.later(at + SECOND_TRY_AFTER_S, Step::Planned(What::Desk(next)));
+        }
+        Ok(format!("{}, {} after {}", visit.told, after.purse, after.counter))
+    }
+
+    fn look_into_journal(&mut self) -> Result<(), Failed> {
+        let new = self.desk.steps_from(self.seen_of_journal)?;
+        self.seen_of_journal += new.len();
+        self.sealed_in_order.extend(new.into_iter().map(Sealed::Step));
+        Ok(())
+    }
+
     /// Notes the order in which taps were sealed, over all validators.
     fn look_into_log(&mut self, gate: usize) -> Result<(), Failed> {
         let seen = self.seen_of_log[gate];
         let new = self.gates[gate].taps_from(seen)?;
         self.seen_of_log[gate] += new.len();
-        self.sealed_in_order.extend(new);
+        self.sealed_in_order.extend(new.into_iter().map(Sealed::Tap));
         Ok(())
     }
 
@@ -292,6 +377,11 @@ impl<'a> City<'a> {
         let Some(upload) = self.gates[gate].next_upload(at, number)? else { return Ok("nothing".to_owned()) };
         let told = format!("from {} {} bytes", upload.first, upload.body.len());
         let upload = Rc::new(upload);
+        self.count(match request.0.len() {
+            0 => "uploads dropped",
+            1 => "uploads",
+            _ => "uploads doubled",
+        });
         for delay_s in &request.0 {
             let upload = Rc::clone(&upload);
             self.later(at + delay_s, Step::Arrives { gate, upload, answer: answer.clone(), chance });
@@ -308,7 +398,11 @@ impl<'a> City<'a> {
         answer: Passage,
         chance: u32,
     ) -> Result<String, Failed> {
-        let Some(said) = self.house.receive(&upload.body, at)? else { return Ok("the clearing house dies".to_owned()) };
+        let Some(said) = self.house.receive(&upload.body, at)? else {
+            self.count("the clearing house died at an upload");
+            return Ok("the clearing house dies".to_owned());
+        };
+        self.count(if answer.0.is_empty() { "answers dropped" } else { "answers" });
         let told = hex::encode(digest(&SHA256, said.text.as_bytes()));
         let said = Rc::new(said);
         for delay_s in answer.0 {
@@ -360,9 +454,13 @@ impl<'a> City<'a> {
         let ends_at = self.plan.ends_at;
         self.house.settle_all(ends_at)?;
         let mut in_order = House::new(&self.folder.join("in-order"), self.fixtures, &self.plan.gates)?;
-        for part in self.sealed_in_order.chunks(TAPS_PER_BATCH_MAX) {
-            let body: Vec<u8> = part.iter().flat_map(|tap| tap.as_bytes().iter().copied()).collect();
-            in_order.receive(&body, ends_at)?;
+        let same_kind = |one: &Sealed, other: &Sealed| matches!(one, Sealed::Tap(_)) == matches!(other, Sealed::Tap(_));
+        for part in self.sealed_in_order.chunk_by(same_kind).flat_map(|part| part.chunks(ACTIONS_PER_BATCH_MAX)) {
+            let body: Vec<u8> = part.iter().flat_map(|sealed| sealed.as_bytes().iter().copied()).collect();
+            match part[0] {
+                Sealed::Tap(_) => in_order.receive(&body, ends_at)?,
+                Sealed::Step(_) => in_order.receive_actions(&body, ends_at)?,
+            };
         }
         in_order.settle_all(ends_at)?;
         let mut on_cards = 0;
@@ -371,14 +469,21 @@ impl<'a> City<'a> {
             on_cards += state_of(fixture, card)?.purse;
         }
         self.gates.iter_mut().for_each(Gate::end);
+        self.desk.end();
+        let over_gates = |count: fn(&Gate) -> u64| self.gates.iter().map(count).sum();
+        self.happened.insert("writes that a disk refused", over_gates(|gate| gate.refused_writes));
+        self.happened.insert("intents of a dead process", over_gates(|gate| gate.adopted_intents));
+        self.happened.insert("cards denied", self.denied.len() as u64);
         Ok(Ended {
             plan: self.plan.clone(),
             gates: self.gates,
+            desk: self.desk,
             house: self.house,
             in_order,
             model: self.model,
             on_cards,
             acknowledged: self.acknowledged,
+            happened: self.happened,
             trace: self.trace,
         })
     }
@@ -394,6 +499,10 @@ impl Ended {
         let logs: Vec<_> = self.gates.iter().map(|gate| gate.taps_from(0)).collect::<Result<_, _>>()?;
         let books = self.house.books(long_after)?;
         let in_order = self.in_order.books(long_after)?;
+        let mut happened = self.happened.clone();
+        for tap in logs.iter().flatten().filter_map(|sealed| sealed.open().ok()) {
+            *happened.entry(outcome_name(tap.outcome)).or_default() += 1;
+        }
         let mut trace = self.trace.clone();
         let _ = writeln!(trace, "over: {} on the cards, {:?}", self.on_cards, books.balances);
         Ok(Finished {
@@ -401,10 +510,33 @@ impl Ended {
             on_cards: self.on_cards,
             acknowledged: self.acknowledged.clone(),
             logs: logs.concat(),
+            journal: self.desk.steps_from(0)?,
             books,
             in_order,
+            happened,
             trace,
         })
+    }
+}
+
+impl Sealed {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Tap(tap) => tap.as_bytes(),
+            Self::Step(step) => step.as_bytes(),
+        }
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "taps done",
+        Outcome::Unknown => "taps unknown",
+        Outcome::Void => "taps void",
+        Outcome::Declined(_) => "taps declined",
+        Outcome::Confirmed { .. } => "taps that confirm one",
+        Outcome::Voided { .. } => "taps that void one",
+        Outcome::Evidence => "taps of evidence",
     }
 }
 

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clearing_house::desk::SignedAnswer;
 use clearing_house::ingest::SignedAcknowledgement;
 use clearing_house::suspense::Suspense;
 use clearing_house::{ClearingHouse, Config};
 use rusqlite::Connection;
 use serde::Deserialize;
+use transit::action::SealedAction;
 use transit::tap::SealedTap;
 use transit::time::{Moment, ServiceDay};
 
 use crate::Failed;
+use crate::desk::REGISTRATION;
 use crate::seeded_event::{BooksTable, GatePlan};
 
 /// The clearing house with its books in one folder.
@@ -29,6 +32,8 @@ pub struct House {
 pub struct Books {
     /// The sealed taps.
     pub taps: Vec<SealedTap>,
+    /// The sealed steps of the desk.
+    pub actions: Vec<SealedAction>,
     /// The entries of the ledger, in order.
     pub entries: Vec<BookedEntry>,
     /// The balances of the accounts.
@@ -144,15 +149,33 @@ impl House {
     pub fn receive(&mut self, body: &[u8], at: u32) -> Result<Option<SignedAcknowledgement>, Failed> {
         match self.running()?.receive(body, Moment(at)) {
             Ok(answer) => Ok(Some(answer)),
-            Err(_) => {
-                self.mend()?;
-                self.restart()?;
-                Ok(None)
-            }
+            Err(_) => self.revive().map(|()| None),
         }
     }
 
-    /// Closes a day; false where it died at it.
+    /// Takes an upload of a desk; none comes back where it died at it.
+    ///
+    /// # Errors
+    /// It does not open again.
+    pub fn receive_actions(&mut self, body: &[u8], at: u32) -> Result<Option<SignedAcknowledgement>, Failed> {
+        match self.running()?.receive_actions(body, Moment(at)) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(_) => self.revive().map(|()| None),
+        }
+    }
+
+    /// Answers a desk; none comes back where it died at it.
+    ///
+    /// # Errors
+    /// It does not open again.
+    pub fn answer(&mut self, text: &str, signature: &[u8], at: u32) -> Result<Option<SignedAnswer>, Failed> {
+        match self.running()?.answer(text, signature, Moment(at)) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(_) => self.revive().map(|()| None),
+        }
+    }
+
+    /// Closes a day, if need be at the second try; gives the digest of its statements.
     ///
     /// # Errors
     /// The day cannot be settled even by a clearing house that lives.
@@ -160,8 +183,7 @@ impl House {
         let settled = match self.running()?.settle(ServiceDay(day), Moment(at)) {
             Ok(settled) => settled,
             Err(_) => {
-                self.mend()?;
-                self.restart()?;
+                self.revive()?;
                 self.running()?.settle(ServiceDay(day), Moment(at)).map_err(Failed::unexpected)?
             }
         };
@@ -195,6 +217,10 @@ impl House {
                 .iter()
                 .map(|bytes: &Vec<u8>| SealedTap::from_bytes(bytes).map_err(Failed::unexpected))
                 .collect::<Result<_, _>>()?,
+            actions: rows(&books, "SELECT bytes FROM action ORDER BY device, epoch, sequence", |row| row.get(0))?
+                .iter()
+                .map(|bytes: &Vec<u8>| SealedAction::from_bytes(bytes).map_err(Failed::unexpected))
+                .collect::<Result<_, _>>()?,
             entries: rows(
                 &books,
                 "SELECT kind, tap, operator, coalesce((SELECT max(amount) FROM posting WHERE entry = id), 0)
@@ -218,6 +244,11 @@ impl House {
             wrong,
             suspense,
         })
+    }
+
+    fn revive(&mut self) -> Result<(), Failed> {
+        self.mend()?;
+        self.restart()
     }
 
     fn running(&mut self) -> Result<&mut ClearingHouse, Failed> {
@@ -276,5 +307,5 @@ transaction_mac_policy = "enforce"
     for GatePlan { device, operator, .. } in gates {
         configuration += &format!("\n[[device]]\nnumber = {device}\noperator = {operator}\n");
     }
-    configuration
+    configuration + REGISTRATION
 }

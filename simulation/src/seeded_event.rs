@@ -79,6 +79,17 @@ pub struct Event {
 pub enum What {
     /// A card is presented.
     Tap(Presentation),
+    /// A rider comes to the desk.
+    Desk(DeskVisit),
+    /// The desk sends what it did and asks for an allowance.
+    DeskSync {
+        /// What it sends arrives.
+        arrives: bool,
+        /// What is answered arrives.
+        returns: bool,
+    },
+    /// The desk's process ends and another one takes its place.
+    DeskRestart,
     /// A validator looks whether it has something to upload.
     Upload {
         /// The validator.
@@ -169,6 +180,21 @@ pub struct Presentation {
     pub idle_after: bool,
     /// What the rider does when the answer is to present the card again, or none.
     pub again: Vec<Again>,
+}
+
+/// A card at the desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeskVisit {
+    /// The card.
+    pub card: usize,
+    /// What to load, in dong, where the purse holds less than `if_below`; what is open from before is settled first.
+    pub amount: u32,
+    /// In dong.
+    pub if_below: i64,
+    /// What goes wrong.
+    pub mishap: Option<Mishap>,
+    /// What goes wrong each time that the rider is asked to lay the card down again; then the rider leaves.
+    pub again: Vec<Option<Mishap>>,
 }
 
 /// The rider tries again.

@@ -19,10 +19,10 @@ use validator::engine::{Engine, Rules};
 use validator::link::check_acknowledgement;
 use validator::log::TapLog;
 use validator::outbox::{Cursor, Next, Outbox};
-use virtual_card::distortion::distorted;
-use virtual_card::{CardInField, Fault, Picc};
+use virtual_card::{CardInField, Picc};
 
 use crate::Failed;
+use crate::seeded_card::in_field;
 use crate::seeded_event::{GatePlan, LogWrite, Mishap};
 
 /// A disk that is slow because the machine is busy must change nothing.
@@ -47,6 +47,10 @@ pub struct Gate {
     in_flight: Option<u32>,
     random: ChaCha8Rng,
     refuses: Option<Refusing>,
+    /// How often a write to its log was refused.
+    pub refused_writes: u64,
+    /// How often it found at start that the process before had died past an intent.
+    pub adopted_intents: u64,
 }
 
 /// What its disk refuses.
@@ -96,6 +100,8 @@ impl Gate {
             in_flight: None,
             random: ChaCha8Rng::seed_from_u64(seed ^ u64::from(plan.device) << 32),
             refuses: None,
+            refused_writes: 0,
+            adopted_intents: 0,
         };
         gate.open_log();
         Ok(gate)
@@ -192,12 +198,12 @@ impl Gate {
             Ok(answer) => {
                 let state = answer.state.clone();
                 if self.engine.read_older(answer).is_err() {
-                    self.engine.close_log();
+                    self.log_failed();
                 }
                 Some(state)
             }
             Err(_) => {
-                self.engine.close_log();
+                self.log_failed();
                 None
             }
         };
@@ -220,7 +226,7 @@ impl Gate {
     /// No card is there: what is in the log goes to the disk.
     pub fn idle(&mut self) {
         if self.engine.log().is_some_and(|log| log.flush().wait().is_err()) {
-            self.engine.close_log();
+            self.log_failed();
             self.open_log();
         }
     }
@@ -250,12 +256,14 @@ impl Gate {
         self.outbox.network_is_back();
     }
 
-    /// Nothing came back in time.
-    pub fn no_answer(&mut self, at: u32, number: u32, chance: u32) {
-        if self.in_flight == Some(number) {
+    /// The time for an answer to upload `number` is over; whether none has come.
+    pub fn no_answer(&mut self, at: u32, number: u32, chance: u32) -> bool {
+        let waits = self.in_flight == Some(number);
+        if waits {
             self.in_flight = None;
             self.outbox.failed(ms(at), chance);
         }
+        waits
     }
 
     /// An answer came: to the upload that is under way, or to one that was given up. What the validator believes of it
@@ -281,7 +289,7 @@ impl Gate {
                 })
                 .collect();
             if log.acknowledge(checked).wait().is_err() {
-                self.engine.close_log();
+                self.log_failed();
             }
         }
         if self.in_flight == Some(number)
@@ -316,10 +324,21 @@ impl Gate {
             let _ = self.repair();
         }
         match TapLog::open(&self.log(), self.device, 1) {
-            Ok((log, _)) => self.engine.use_log(log),
-            Err(_) => return false,
+            Ok((log, start_up)) => {
+                self.adopted_intents += u64::from(start_up.unknown.is_some());
+                self.engine.use_log(log);
+            }
+            Err(_) => {
+                self.refused_writes += 1;
+                return false;
+            }
         }
         true
+    }
+
+    fn log_failed(&mut self) {
+        self.engine.close_log();
+        self.refused_writes += 1;
     }
 
     fn connect(&self) -> Result<Connection, Failed> {
@@ -356,28 +375,6 @@ fn load(folder: &Path, configuration: &str) -> Result<(Engine, DeviceId, [u8; 32
         key_rolls_per_hour: 0,
     };
     Ok((Engine::new(rules, core.keys), device, public_key))
-}
-
-fn in_field(card: Picc, mishap: Option<Mishap>) -> CardInField {
-    let field = CardInField::new(card);
-    match mishap {
-        None | Some(Mishap::PowerLost | Mishap::ProcessDies { exchange: None, .. }) => field,
-        Some(Mishap::LostBefore { exchange } | Mishap::ProcessDies { exchange: Some(exchange), card_acts: false }) => {
-            field.with_fault(Fault::LoseBefore(exchange))
-        }
-        Some(Mishap::LostAfter { exchange } | Mishap::ProcessDies { exchange: Some(exchange), card_acts: true }) => {
-            field.with_fault(Fault::LoseAfter(exchange))
-        }
-        Some(Mishap::LostInAnswer { exchange, arrived }) => field.with_fault(Fault::LoseInAnswer(exchange, arrived)),
-        Some(Mishap::Silent { exchange }) => field.with_fault(Fault::Hold(exchange)),
-        Some(Mishap::Distorted { exchange, seed }) => {
-            field.with_mutation(Box::new(
-                move |number, answer| {
-                    if number == exchange { distorted(&answer, seed) } else { answer }
-                },
-            ))
-        }
-    }
 }
 
 /// A card whose commit is noticed: what the log's files hold then is what a lost power leaves.

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use transit::card::Record;
-use transit::id::TapId;
+use transit::action::{SealedAction, Step};
+use transit::card::{RECORD_LEN, Record};
+use transit::id::{CardToken, TapId};
 use transit::sync::Verdict;
-use transit::tap::{Outcome, Tap};
+use transit::tap::{Outcome, SealedTap, Tap};
 
 use crate::seeded_city::Finished;
 use crate::seeded_clearing_house::Books;
-use crate::seeded_model::Name;
+use crate::seeded_model::{Load, Name};
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,12 @@ fn money_is_conserved(finished: &Finished) -> Result<(), String> {
     ensure(held == suspense, || format!("suspense:unknown holds {suspense}, and {held} waits there"))?;
     let not_taken = |name: &Name| !finished.model.commits.contains_key(name);
     let on_cards: i64 = waiting.iter().filter(|(name, _)| not_taken(name)).map(|(_, amount)| amount).sum();
-    let expected = finished.model.issued + balance("cards:float") + on_cards;
+    let unbooked: i64 = unbooked_loads(finished).iter().map(|(_, load)| load.amount).sum();
+    let expected = finished.model.issued + balance("cards:float") + on_cards + unbooked;
     ensure(expected == finished.on_cards, || format!("{} is on the cards instead of {expected}", finished.on_cards))?;
+    let (cash, loads) = (balance("desk:900:cash"), balance("suspense:loads"));
+    ensure(-cash == finished.model.cash, || format!("the desk owes {cash}, and took {}", finished.model.cash))?;
+    ensure(loads == unbooked, || format!("suspense:loads holds {loads}, and cards got {unbooked} of it"))?;
     let mut paid: BTreeMap<u16, i64> = BTreeMap::new();
     for operator in 1..=4 {
         let payable = balance(&format!("operator:{operator}:payable"));
@@ -85,9 +90,17 @@ fn money_is_conserved(finished: &Finished) -> Result<(), String> {
     ensure(paid == owed, || format!("operators are paid {paid:?} where riders owed {owed:?}"))
 }
 
-/// Every commit of a card is one ride in the ledger, for what the model says, and there is no other.
+/// Loads that are on their card, and of which the ledger does not know it yet.
+fn unbooked_loads(finished: &Finished) -> Vec<(Name, &Load)> {
+    let booked = booked(&finished.books, &["loaded"]);
+    let unbooked = finished.model.loads.iter().filter(|(name, _)| !booked.contains_key(*name));
+    unbooked.map(|(name, load)| (*name, load)).collect()
+}
+
+/// Every commit of a card is one ride in the ledger, for what the model says, and there is no other; no load is booked
+/// that is not on its card.
 fn each_debit_is_in_the_ledger_once(finished: &Finished) -> Result<(), String> {
-    let mut booked = booked(&finished.books);
+    let mut booked = booked(&finished.books, &RIDES);
     for (name, commit) in &finished.model.commits {
         ensure(commit.debit == commit.fare, || {
             format!("tap {name:?} debited {} where the ride costs {}", commit.debit, commit.fare)
@@ -104,16 +117,23 @@ fn each_debit_is_in_the_ledger_once(finished: &Finished) -> Result<(), String> {
         let nothing = matches!(kinds[..], ["unknown"] | ["unknown", "unknown_voided"]);
         ensure(nothing, || format!("no card committed tap {name:?}, and the ledger has {kinds:?}"))?;
     }
+    for (name, entries) in self::booked(&finished.books, &["loaded"]) {
+        let load = finished.model.loads.get(&name);
+        let once = matches!(&entries[..], [only] if load.is_some_and(|load| load.amount == only.amount));
+        ensure(once, || format!("the ledger has {entries:?} for load {name:?}, and the card {load:?}"))?;
+    }
     Ok(())
 }
 
 /// What the clearing house has acknowledged is in its books and in the log, with the same bytes; and all that is in the
 /// logs came.
 fn no_acknowledged_tap_is_lost(finished: &Finished) -> Result<(), String> {
-    let hashes = |taps: &[transit::tap::SealedTap]| -> BTreeMap<Option<TapId>, [u8; 32]> {
-        taps.iter().map(|tap| (tap.claimed_id(), tap.hash())).collect()
+    let hashes = |taps: &[SealedTap], actions: &[SealedAction]| -> BTreeMap<Option<TapId>, [u8; 32]> {
+        let taps = taps.iter().map(|tap| (tap.claimed_id(), tap.hash()));
+        taps.chain(actions.iter().map(|action| (action.claimed_id(), action.hash()))).collect()
     };
-    let (books, logs) = (hashes(&finished.books.taps), hashes(&finished.logs));
+    let books = hashes(&finished.books.taps, &finished.books.actions);
+    let logs = hashes(&finished.logs, &finished.journal);
     for said in finished.acknowledged.values() {
         let booked = matches!(said.verdict, Verdict::Accepted | Verdict::Known);
         ensure(booked, || format!("tap {} was not booked but {}", said.tap, said.verdict.name()))?;
@@ -148,7 +168,8 @@ fn fares_are_decided_again_alike(finished: &Finished) -> Result<(), String> {
 }
 
 /// An unknown tap is decided as soon as a proven tap of its card reads, writes or names the record that it was to write,
-/// or its own validator saw the card without it. Whatever waits else is unresolved at its deadline, and pays nobody.
+/// or its own validator saw the card without it, and a load in the same way. Whatever waits else is unresolved at its
+/// deadline, and pays nobody.
 fn nothing_waits_that_a_card_has_decided(finished: &Finished) -> Result<(), String> {
     let suspense = &finished.books.suspense;
     ensure(suspense.pending.taps == 0, || format!("{} taps are pending past their deadline", suspense.pending.taps))?;
@@ -172,6 +193,23 @@ fn nothing_waits_that_a_card_has_decided(finished: &Finished) -> Result<(), Stri
             Outcome::Unknown | Outcome::Void | Outcome::Declined(_) | Outcome::Confirmed { .. } | Outcome::Evidence => {
             }
         }
+    }
+    for step in finished.books.actions.iter().filter_map(|sealed| sealed.open().ok()) {
+        if let (Step::Written, Some(read)) = (step.step, step.record_read) {
+            let written = after(&read);
+            proven.extend([written, written.saturating_sub(1), written.saturating_sub(2)].map(|at| (step.card, at)));
+        }
+    }
+    let tokens: BTreeMap<Name, CardToken> = finished
+        .books
+        .actions
+        .iter()
+        .filter_map(|sealed| sealed.open().ok())
+        .map(|step| (name(step.id), step.card))
+        .collect();
+    for (name, load) in unbooked_loads(finished) {
+        let decided = tokens.get(&name).is_some_and(|card| proven.contains(&(*card, load.record)));
+        ensure(!decided, || format!("load {name:?} is not booked, and its card has decided it"))?;
     }
     for tap in taps.iter().filter(|tap| waiting.contains_key(&name(tap.id))) {
         let decided = proven.contains(&(tap.card, wanted(tap)));
@@ -220,10 +258,13 @@ struct Booked {
     amount: i64,
 }
 
-/// The entries of each tap.
-fn booked(books: &Books) -> BTreeMap<Name, Vec<Booked>> {
+/// What the ledger calls rides and unknown taps.
+const RIDES: [&str; 4] = ["ride", "unknown", "unknown_confirmed", "unknown_voided"];
+
+/// The entries of these kinds, by the tap or the step of the desk.
+fn booked(books: &Books, kinds: &[&str]) -> BTreeMap<Name, Vec<Booked>> {
     let mut booked: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for entry in &books.entries {
+    for entry in books.entries.iter().filter(|entry| kinds.contains(&entry.kind.as_str())) {
         let Some(tap) = entry.tap.as_ref().and_then(|tap| tap.parse().ok()) else { continue };
         let of_tap = Booked { kind: entry.kind.clone(), operator: entry.operator, amount: entry.amount };
         booked.entry(name(tap)).or_default().push(of_tap);
@@ -233,7 +274,7 @@ fn booked(books: &Books) -> BTreeMap<Name, Vec<Booked>> {
 
 /// The unknown taps of which the ledger has no end, each with its fare.
 fn waiting(books: &Books) -> BTreeMap<Name, i64> {
-    let waits = booked(books).into_iter().filter_map(|(name, entries)| match &entries[..] {
+    let waits = booked(books, &RIDES).into_iter().filter_map(|(name, entries)| match &entries[..] {
         [only] if only.kind == "unknown" => Some((name, only.amount)),
         _ => None,
     });
@@ -246,6 +287,10 @@ fn taps(books: &Books) -> Vec<Tap> {
 
 /// The number of the record that a tap wrote or was to write.
 fn wanted(tap: &Tap) -> u32 {
-    let read = tap.record_read.and_then(|record| Record::decode(&record).ok());
-    read.map_or(0, |record| record.card_sequence + 1)
+    tap.record_read.map_or(0, |read| after(&read))
+}
+
+/// The number of the record after this one.
+fn after(read: &[u8; RECORD_LEN]) -> u32 {
+    Record::decode(read).map_or(0, |record| record.card_sequence + 1)
 }

@@ -36,6 +36,17 @@ pub struct Commit {
     pub fare: i64,
 }
 
+/// A load that a card committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The card's place in the plan.
+    pub card: usize,
+    /// The number of the record that it wrote.
+    pub record: u32,
+    /// What the card got, in dong.
+    pub amount: i64,
+}
+
 /// The model: what the cards did, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
@@ -43,6 +54,10 @@ pub struct Model {
     pub issued: i64,
     /// Every commit, by the name that the card's record gives it.
     pub commits: BTreeMap<Name, Commit>,
+    /// Every load, by the name that the card's record gives it.
+    pub loads: BTreeMap<Name, Load>,
+    /// What riders paid at the desk in cash, in dong.
+    pub cash: i64,
     /// How often riders were let in, by card.
     pub admitted: BTreeMap<usize, u32>,
     /// How often the power of a validator went after it had let a rider in and before that was on the disk, by card.
@@ -78,6 +93,23 @@ impl Model {
                 "card {place} went from {} dong after {} transactions to {} after {} in one tap",
                 before.purse, before.counter, after.purse, after.counter
             )),
+        }
+    }
+
+    /// Notes what a visit to the desk did to a card, and what its rider paid.
+    pub fn served(&mut self, place: usize, (before, after): (&CardState, &CardState), paid: i64) {
+        self.cash += paid;
+        match after.counter.checked_sub(before.counter) {
+            Some(0) if before == after => {}
+            Some(1) => {
+                let load = Load { card: place, record: number_in(&after.record), amount: after.purse - before.purse };
+                if self.loads.insert(name_in(&after.record), load).is_some() {
+                    self.wrong.push(format!("card {place} was loaded twice under one name"));
+                }
+            }
+            _ => {
+                self.wrong.push(format!("card {place} went from {} to {} dong at the desk", before.purse, after.purse))
+            }
         }
     }
 
@@ -124,4 +156,9 @@ fn name_in(record: &[u8]) -> Name {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
     let part = |range: std::ops::Range<usize>| record.get(range).map_or(0, number);
     (part(4..7), record.get(7).copied().unwrap_or(0), part(8..12))
+}
+
+/// The number of a card's record: bytes 1 to 3.
+fn number_in(record: &[u8]) -> u32 {
+    record.get(1..4).map_or(0, |bytes| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
 }

@@ -9,7 +9,8 @@ use rand::{RngExt, SeedableRng};
 use transit::time::Month;
 
 use crate::seeded_event::{
-    Again, BooksTable, CardPlan, Event, GatePlan, LogWrite, Mishap, Passage, Plan, Presentation, Profile, What,
+    Again, BooksTable, CardPlan, DeskVisit, Event, GatePlan, LogWrite, Mishap, Passage, Plan, Presentation, Profile,
+    What,
 };
 use crate::seeded_timetable::{Direction, STAND_S, next_bus_s, passage_s, trips_of_bus};
 
@@ -45,6 +46,7 @@ pub fn plan(seed: u64) -> Plan {
     let faults_stop_at = begins_at + DAYS * DAY_S + HOUR_S;
     let mut maker = Maker { random, weather, first_day, cards: cards.len(), events: Vec::new() };
     maker.riders();
+    maker.desk();
     maker.uploads();
     maker.validators();
     maker.clearing_house();
@@ -232,6 +234,32 @@ impl Maker {
         })
     }
 
+    /// Riders whose purse is low come to the desk, which has a network most of the time.
+    fn desk(&mut self) {
+        for midnight in self.days() {
+            for card in 0..self.cards {
+                if self.random.random_ratio(1, 3) {
+                    let at = midnight + self.random.random_range(6 * HOUR_S..21 * HOUR_S);
+                    let amount = 10_000 * self.random.random_range(1..=10);
+                    let if_below = *[10_000, 30_000, 100_000].choose(&mut self.random).expect("three purses");
+                    let mishap = self.mishap();
+                    let again = (0..self.random.random_range(0..3)).map(|_| self.mishap()).collect();
+                    self.events.push((at, What::Desk(DeskVisit { card, amount, if_below, mishap, again })));
+                }
+            }
+            let mut at = midnight + 6 * HOUR_S;
+            while at < midnight + 22 * HOUR_S {
+                let (arrives, returns) = (!self.happens(self.weather.dropped), !self.happens(self.weather.dropped));
+                self.events.push((at, What::DeskSync { arrives, returns }));
+                at += self.random.random_range(HOUR_S..4 * HOUR_S);
+            }
+            if self.happens(self.weather.restarts) {
+                let at = self.any_time_of(midnight);
+                self.events.push((at, What::DeskRestart));
+            }
+        }
+    }
+
     fn uploads(&mut self) {
         for gate in 0..STATIONS.len() {
             for midnight in self.days() {
@@ -355,6 +383,12 @@ impl Maker {
             self.events.push((from, What::ClockSet { gate }));
             self.events.push((from, What::Restart { gate, cursor_lost: false }));
         }
+        self.events.push((from + MINUTE_S, What::DeskSync { arrives: true, returns: true }));
+        // Two visits: what was unknown is found out at the first, and written at the second where it is not on the card.
+        for (minutes, card) in [2, 4].into_iter().flat_map(|minutes| (0..self.cards).map(move |card| (minutes, card))) {
+            let visit = DeskVisit { card, amount: 0, if_below: i64::MIN, mishap: None, again: Vec::new() };
+            self.events.push((from + minutes * MINUTE_S, What::Desk(visit)));
+        }
         let mut at = from + 30 * MINUTE_S;
         for card in 0..self.cards {
             let gate = self.any_gate();
@@ -366,6 +400,7 @@ impl Maker {
             self.events.push((at, What::Restart { gate, cursor_lost: false }));
             self.events.push((at + MINUTE_S, What::UploadAll { gate }));
         }
+        self.events.push((at + MINUTE_S, What::DeskSync { arrives: true, returns: true }));
         at + HOUR_S
     }
 }

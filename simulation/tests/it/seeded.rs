@@ -21,6 +21,30 @@ fn twenty_five_cities_hold() {
     assert_eq!(report.problems, [""; 0]);
     assert_eq!((report.seeds, report.violations), (25, 0));
     assert!(report.commits > 2_500 && report.taps > 2 * report.commits, "{report:?}");
+    // What never happens tests nothing.
+    for what in [
+        "accepted",
+        "accepted on an earlier debit",
+        "already paid",
+        "answers dropped",
+        "cards denied",
+        "clocks that jumped",
+        "declined",
+        "intents of a dead process",
+        "loads",
+        "loads that were torn",
+        "out of service",
+        "present again",
+        "taps that confirm one",
+        "taps that void one",
+        "the clearing house died at an upload",
+        "uploads doubled",
+        "uploads dropped",
+        "uploads that no answer came to in time",
+        "writes that a disk refused",
+    ] {
+        assert!(report.happened.get(what).is_some_and(|count| *count > 0), "{what}: {:?}", report.happened);
+    }
 }
 
 #[test]
@@ -112,6 +136,21 @@ fn a_ride_that_no_card_paid_is_seen() {
     let name = *broken.ended.model.commits.keys().next().unwrap();
     broken.ended.model.commits.remove(&name);
     assert_named(broken, "each debit is in the ledger once");
+}
+
+#[test]
+fn a_load_that_is_not_on_its_card_is_seen() {
+    let mut broken = Broken::new();
+    let name = *broken.ended.model.loads.keys().next().unwrap();
+    broken.ended.model.loads.remove(&name);
+    assert_named(broken, "each debit is in the ledger once");
+}
+
+#[test]
+fn cash_that_is_not_in_the_books_is_seen() {
+    let mut broken = Broken::new();
+    broken.ended.model.cash += 10_000;
+    assert_named(broken, "money is conserved");
 }
 
 #[test]
