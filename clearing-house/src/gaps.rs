@@ -16,7 +16,6 @@ use std::fmt;
 use serde::Serialize;
 use transit::id::{CardToken, DeviceId, Epoch, TapId};
 use transit::money::{Amount, Currency};
-use transit::tariff::Tariff;
 use transit::time::Moment;
 
 use crate::clearing_house::ClearingHouse;
@@ -192,7 +191,7 @@ impl ClearingHouse {
 }
 
 pub(crate) fn gaps(books: &Books<'_>, config: &Config) -> Result<Gaps, StoreError> {
-    let highest_fare = highest_fare(&config.tariff);
+    let highest_fare = config.tariff.highest_fare();
     let mut gaps = Gaps {
         devices: Vec::new(),
         cards: Vec::new(),
@@ -213,10 +212,6 @@ pub(crate) fn gaps(books: &Books<'_>, config: &Config) -> Result<Gaps, StoreErro
         gaps.of_cards.add(gap.missing, Some(gap.at_risk));
     }
     Ok(gaps)
-}
-
-fn highest_fare(tariff: &Tariff) -> Amount {
-    tariff.lines.iter().map(|line| line.flat_fare).max().unwrap_or(Amount::ZERO)
 }
 
 fn of_log(books: &Books<'_>, log: &Coverage, highest_fare: Amount) -> Result<Vec<DeviceGap>, StoreError> {

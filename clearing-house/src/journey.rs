@@ -47,6 +47,7 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
         (Outcome::Done | Outcome::Unknown, Decision::Accept(accept)) if accept.fare == tap.fare => {
             redecided.basis = match accept.basis {
                 fare::Basis::FlatFare => Basis::FlatFare,
+                fare::Basis::RouteLength => Basis::RouteLength,
                 fare::Basis::Pass { .. } => Basis::Pass,
                 fare::Basis::FreeProfile(profile) => Basis::FreeProfile(profile),
             };

@@ -148,6 +148,8 @@ impl EntryKind {
 pub enum Basis {
     /// The line's flat fare.
     FlatFare,
+    /// The fare of a route of the line's length.
+    RouteLength,
     /// A pass.
     Pass,
     /// A profile that rides free.
@@ -163,10 +165,11 @@ impl Basis {
     pub fn rank(self) -> (u8, u8) {
         match self {
             Self::FlatFare => (0, 0),
-            Self::Pass => (1, 0),
-            Self::FreeProfile(profile) => (2, profile as u8),
-            Self::RecoveredUnknown => (3, 0),
-            Self::AsCharged => (4, 0),
+            Self::RouteLength => (1, 0),
+            Self::Pass => (2, 0),
+            Self::FreeProfile(profile) => (3, profile as u8),
+            Self::RecoveredUnknown => (4, 0),
+            Self::AsCharged => (5, 0),
         }
     }
 }
@@ -175,6 +178,7 @@ impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FlatFare => f.write_str("flat fare"),
+            Self::RouteLength => f.write_str("by route length"),
             Self::Pass => f.write_str("pass"),
             Self::FreeProfile(profile) => write!(f, "free profile: {}", profile_name(*profile)),
             Self::RecoveredUnknown => f.write_str("recovered unknown"),

@@ -4,7 +4,7 @@
 use crate::card::{CarriedFields, Issuer, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
 use crate::money::{Amount, Balance};
-use crate::tariff::Tariff;
+use crate::tariff::{FareRule, Tariff};
 use crate::time::{Moment, ServiceDay};
 
 /// What is known of the card when the fare is decided.
@@ -58,6 +58,8 @@ pub struct Accept {
 pub enum Basis {
     /// The line's flat fare.
     FlatFare,
+    /// The fare of a route of the line's length.
+    RouteLength,
     /// A pass, valid to the end of a service day.
     Pass {
         /// Its last service day.
@@ -105,7 +107,7 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
     let product = product_for(view, tariff, boarding.line, today);
     let (fare, basis) = match product.counts {
         Some(basis) => (Amount::ZERO, basis),
-        None => (line.flat_fare, Basis::FlatFare),
+        None => (line.fare, basis_of(line.fare_rule)),
     };
     let balance = view.record.balance_after;
     let Some(balance_after) = balance.checked_debit(fare) else {
@@ -160,6 +162,13 @@ fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Re
         Some(Refusal::UseSameGate)
     } else {
         None
+    }
+}
+
+fn basis_of(rule: FareRule) -> Basis {
+    match rule {
+        FareRule::Flat => Basis::FlatFare,
+        FareRule::RouteLength(_) => Basis::RouteLength,
     }
 }
 

@@ -1,17 +1,27 @@
 //! The prices and the network, as data (`docs/tariff.md`).
 
-use std::collections::BTreeMap;
+mod line;
+mod pass;
+
 use std::path::Path;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use self::line::{LineEntry, check_bands};
+use self::pass::PassEntry;
 use crate::card::{ProductKind, Profile};
 use crate::config::{self, ConfigError};
-use crate::id::{LineNumber, StopNumber};
+use crate::id::LineNumber;
 use crate::money::{Amount, Currency};
 use crate::time::ServiceCalendar;
+
+pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
+pub use pass::Pass;
+
+/// The most that one boarding may cost: the 24 bits of a card's record.
+const FARE_MAX_MINOR: i64 = 0x00FF_FFFF;
 
 /// A tariff: one version of a city's prices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,60 +36,12 @@ pub struct Tariff {
     pub pass_back_window_s: u32,
     /// Profiles that ride at 0.
     pub free_profiles: Vec<Profile>,
+    /// What a boarding costs by the length of the route, from short to long; empty where every line has its own fare.
+    pub route_length_bands: Vec<RouteLengthBand>,
     /// The lines.
     pub lines: Vec<Line>,
     /// The passes on sale.
     pub passes: Vec<Pass>,
-}
-
-/// A calendar-month pass on sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pass {
-    /// For one route or for all.
-    pub kind: ProductKind,
-    /// The line of a one-route pass; 0 of one for all.
-    pub line: LineNumber,
-    /// What it costs whom, in minor units; a profile that is missing pays what `Ordinary` does, or cannot buy it.
-    pub prices: BTreeMap<Profile, Amount>,
-    /// The day of the month, 1 to 28, from which the pass of the next month is on sale.
-    pub next_month_from_day: u8,
-}
-
-/// A line with one flat fare.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Line {
-    /// Its number.
-    pub number: LineNumber,
-    /// Its name, as passengers know it.
-    pub name: String,
-    /// The fare of a boarding, in minor units.
-    #[serde(rename = "flat_fare_minor")]
-    pub flat_fare: Amount,
-    /// Its stops in order.
-    #[serde(rename = "stop")]
-    pub stops: Vec<Stop>,
-}
-
-/// A stop of a line.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stop {
-    /// Its number, from 1.
-    pub number: StopNumber,
-    /// Its name.
-    pub name: String,
-    /// Its `stop_id` in the city's GTFS feed.
-    pub gtfs_stop_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PassEntry {
-    kind: ProductKind,
-    line: Option<LineNumber>,
-    price_minor: BTreeMap<Profile, Amount>,
-    next_month_from_day: u8,
 }
 
 #[derive(Deserialize)]
@@ -91,8 +53,10 @@ struct TariffFile {
     service_day_starts_at: String,
     pass_back_window_s: u32,
     free_profiles: Vec<Profile>,
+    #[serde(rename = "route_length_band", default)]
+    route_length_bands: Vec<RouteLengthBand>,
     #[serde(rename = "line")]
-    lines: Vec<Line>,
+    lines: Vec<LineEntry>,
     #[serde(rename = "pass", default)]
     passes: Vec<PassEntry>,
 }
@@ -114,25 +78,21 @@ impl Tariff {
         if file.currency.minor_digits > 3 {
             return Err(refuse("a currency has at most 3 minor digits".to_owned()));
         }
-        for (index, line) in file.lines.iter().enumerate() {
-            if file.lines[..index].iter().any(|other| other.number == line.number) {
-                return Err(refuse(format!("line {} is there twice", line.number.0)));
+        check_bands(&file.route_length_bands).map_err(refuse)?;
+        let mut lines: Vec<Line> = Vec::new();
+        for entry in file.lines {
+            if lines.iter().any(|other| other.number == entry.number) {
+                return Err(refuse(format!("line {} is there twice", entry.number.0)));
             }
-            if line.flat_fare.minor() > 0x00FF_FFFF {
+            let line = entry.checked(&file.route_length_bands).map_err(refuse)?;
+            if line.fare.minor() > FARE_MAX_MINOR {
                 return Err(refuse(format!("the fare of line {} is more than a card's record holds", line.number.0)));
             }
-            for (index, stop) in line.stops.iter().enumerate() {
-                if stop.number.0 == 0 || line.stops[..index].iter().any(|other| other.number == stop.number) {
-                    return Err(refuse(format!(
-                        "stop {} of line {} is 0 or there twice",
-                        stop.number.0, line.number.0
-                    )));
-                }
-            }
+            lines.push(line);
         }
         let mut passes: Vec<Pass> = Vec::new();
         for entry in file.passes {
-            let pass = entry.checked(&file.lines).map_err(refuse)?;
+            let pass = entry.checked(&lines).map_err(refuse)?;
             if passes.iter().any(|other| (other.kind, other.line) == (pass.kind, pass.line)) {
                 return Err(refuse(format!("the {:?} of line {} is there twice", pass.kind, pass.line.0)));
             }
@@ -144,7 +104,8 @@ impl Tariff {
             calendar: ServiceCalendar { time_zone, day_starts_at },
             pass_back_window_s: file.pass_back_window_s,
             free_profiles: file.free_profiles,
-            lines: file.lines,
+            route_length_bands: file.route_length_bands,
+            lines,
             passes,
         })
     }
@@ -154,41 +115,13 @@ impl Tariff {
         self.passes.iter().find(|pass| pass.kind == kind && (pass.line == line || kind == ProductKind::AllRoutePass))
     }
 
+    /// The most that a boarding of any line costs; 0 without lines.
+    pub fn highest_fare(&self) -> Amount {
+        self.lines.iter().map(|line| line.fare).max().unwrap_or(Amount::ZERO)
+    }
+
     /// The line of this number.
     pub fn line(&self, number: LineNumber) -> Option<&Line> {
         self.lines.iter().find(|line| line.number == number)
-    }
-}
-
-impl PassEntry {
-    fn checked(self, lines: &[Line]) -> Result<Pass, String> {
-        let line = match (self.kind, self.line) {
-            (ProductKind::OneRoutePass, Some(line)) if lines.iter().any(|other| other.number == line) => line,
-            (ProductKind::OneRoutePass, Some(line)) => {
-                return Err(format!("a pass is for line {}, which has no [[line]] entry", line.0));
-            }
-            (ProductKind::OneRoutePass, None) => return Err("a one_route_pass needs its `line`".to_owned()),
-            (ProductKind::AllRoutePass, None) => LineNumber(0),
-            (ProductKind::AllRoutePass, Some(_)) => return Err("an all_route_pass has no `line`".to_owned()),
-            (ProductKind::None, _) => return Err("a pass is a one_route_pass or an all_route_pass".to_owned()),
-        };
-        if let Some(price) = self.price_minor.values().find(|price| !(1..=0x00FF_FFFF).contains(&price.minor())) {
-            return Err(format!(
-                "a pass costs 1 to 16777215 minor units, as a card's record holds, not {}",
-                price.minor()
-            ));
-        }
-        if !(1..=28).contains(&self.next_month_from_day) {
-            return Err(format!("`next_month_from_day` is 1 to 28, not {}", self.next_month_from_day));
-        }
-        let next_month_from_day = self.next_month_from_day;
-        Ok(Pass { kind: self.kind, line, prices: self.price_minor, next_month_from_day })
-    }
-}
-
-impl Line {
-    /// The stop of this number.
-    pub fn stop(&self, number: StopNumber) -> Option<&Stop> {
-        self.stops.iter().find(|stop| stop.number == number)
     }
 }

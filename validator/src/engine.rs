@@ -433,7 +433,7 @@ fn keys_failed<T>(error: &KeyStoreError) -> Answer<T> {
 
 fn accepted(accept: &Accept) -> State {
     let (pass, concession) = match accept.basis {
-        Basis::FlatFare => (None, None),
+        Basis::FlatFare | Basis::RouteLength => (None, None),
         Basis::Pass { valid_until, days_left } => (Some(PassShown { valid_until, days_left }), None),
         Basis::FreeProfile(profile) => (None, Some(profile)),
     };

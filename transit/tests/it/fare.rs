@@ -71,6 +71,7 @@ fn spoken(view: &CardView) -> String {
             assert_eq!(accept.record.amount, accept.fare);
             let word = match accept.basis {
                 Basis::FlatFare => "flat".to_owned(),
+                Basis::RouteLength => "by length".to_owned(),
                 Basis::Pass { days_left, .. } => format!("pass, {days_left} days left"),
                 Basis::FreeProfile(profile) => format!("free {profile:?}"),
             };
@@ -90,29 +91,29 @@ fn the_fare_table() {
     use Profile::{Ordinary, SixtyPlus, Student};
     let today = TODAY.0;
     let table = [
-        (ordinary(50_000), "8000 flat"),
-        (ordinary(8_000), "8000 flat"),
+        (ordinary(50_000), "8000 by length"),
+        (ordinary(8_000), "8000 by length"),
         (ordinary(7_999), "not enough: 7999 of 8000"),
         (ordinary(-1), "not enough: -1 of 8000"),
         (CardView { denied: true, ..ordinary(50_000) }, "Denied"),
         (with_issuer(0, SixtyPlus, today, None), "0 free SixtyPlus"),
         (with_issuer(-8_000, SixtyPlus, today, None), "0 free SixtyPlus"),
-        (with_issuer(9_000, SixtyPlus, today - 1, None), "8000 flat"),
-        (with_issuer(9_000, Student, today + 9, None), "8000 flat"),
+        (with_issuer(9_000, SixtyPlus, today - 1, None), "8000 by length"),
+        (with_issuer(9_000, Student, today + 9, None), "8000 by length"),
         (with_issuer(0, Student, today + 9, Some((OneRoutePass, 1, today - 18, today + 12))), "0 pass, 12 days left"),
         (with_issuer(0, Ordinary, 0, Some((OneRoutePass, 1, today, today))), "0 pass, 0 days left"),
         (with_issuer(0, Ordinary, 0, Some((AllRoutePass, 0, today, today + 1))), "0 pass, 1 days left"),
-        (with_issuer(9_000, Ordinary, 0, Some((OneRoutePass, 6, today, today + 12))), "8000 flat"),
-        (with_issuer(9_000, Ordinary, 0, Some((OneRoutePass, 1, today + 1, today + 12))), "8000 flat"),
+        (with_issuer(9_000, Ordinary, 0, Some((OneRoutePass, 6, today, today + 12))), "8000 by length"),
+        (with_issuer(9_000, Ordinary, 0, Some((OneRoutePass, 1, today + 1, today + 12))), "8000 by length"),
         (
             with_issuer(9_000, Student, today + 9, Some((OneRoutePass, 1, today - 30, today - 1))),
-            "8000 flat, pass ended 2026-11-23",
+            "8000 by length, pass ended 2026-11-23",
         ),
         // Pass-back: the same validator, another at the same stop, another stop; inside and outside of five minutes.
         (boarded(HERE.0, HERE.1, 299), "AlreadyPaid"),
-        (boarded(HERE.0, HERE.1, 300), "8000 flat"),
+        (boarded(HERE.0, HERE.1, 300), "8000 by length"),
         (boarded(102, HERE.1, 10), "UseSameGate"),
-        (boarded(102, 5, 10), "8000 flat"),
+        (boarded(102, 5, 10), "8000 by length"),
     ];
     for (view, expected) in table {
         assert_eq!(spoken(&view), expected, "{view:?}");
@@ -151,5 +152,5 @@ fn an_open_journey_is_closed_by_a_flat_fare() {
     view.record.kind = RecordKind::TapIn;
     view.record.carried.journey = (5, 0, 8000);
     view.record.carried.action = (12, -300);
-    assert_eq!(spoken(&view), "8000 flat");
+    assert_eq!(spoken(&view), "8000 by length");
 }

@@ -1,0 +1,93 @@
+//! Tariffs as a fare officer states them, and what a day of taps costs under each.
+
+use std::path::Path;
+
+use transit::card::{CarriedFields, Issuer, Product, Profile, Record, RecordKind};
+use transit::fare::{Accept, Boarding, CardView, Decision, decide};
+use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
+use transit::money::{Amount, Balance};
+use transit::tariff::Tariff;
+use transit::time::Moment;
+
+/// A moment of Hanoi's clocks, such as `2026-11-24 10:00`.
+pub(crate) fn at(local: &str) -> Moment {
+    let instant: jiff::Timestamp = format!("{}+07:00", local.replace(' ', "T")).parse().unwrap();
+    Moment(u32::try_from(instant.as_second()).unwrap())
+}
+
+/// A card with a million in its purse that has never been used.
+pub(crate) fn card(profile: Profile) -> CardView {
+    let record = Record {
+        kind: RecordKind::Issued,
+        card_sequence: 1,
+        tap: None,
+        previous: None,
+        time: at("2026-11-01 10:00"),
+        line: LineNumber(0),
+        stop: StopNumber(0),
+        amount: Amount::ZERO,
+        balance_after: Balance::from_minor(1_000_000),
+        has_pass: false,
+        has_profile: profile != Profile::Ordinary,
+        profile,
+        carried: CarriedFields::default(),
+        recovered: false,
+    };
+    let profile_valid_until = "2026-11-30".parse().unwrap();
+    let issuer = Issuer { profile, profile_valid_until, products: [Product::NONE; 5] };
+    CardView { record, issuer: record.has_profile.then_some(issuer), denied: false }
+}
+
+/// One accepted ride; the card has its record afterwards. Every ride is at another validator.
+pub(crate) fn ride(view: &mut CardView, tariff: &Tariff, line: u16, at: Moment) -> Accept {
+    let sequence = view.record.card_sequence;
+    let tap = TapId { device: DeviceId::new(sequence + 100).unwrap(), epoch: 1, sequence };
+    let boarding = Boarding { tap, line: LineNumber(line), stop: StopNumber(1), at };
+    let decision = decide(view, tariff, &boarding);
+    let Decision::Accept(accept) = decision else { panic!("line {line} at {at}: {decision:?}") };
+    let written = accept.record.encode().unwrap();
+    assert_eq!(Record::decode(&written).unwrap(), accept.record, "the record holds what was decided");
+    view.record = accept.record;
+    accept
+}
+
+/// Taps as `(local time, line)`, and what each was charged.
+pub(crate) fn charges(tariff: &Tariff, mut view: CardView, taps: &[(&str, u16)]) -> Vec<i64> {
+    taps.iter().map(|(local, line)| ride(&mut view, tariff, *line, at(local)).fare.minor()).collect()
+}
+
+/// Hanoi's five bands since 1 November 2024 (Thời Đại 205933; Thị trường hàng hóa 265028), at their edges.
+#[test]
+fn hanoi_charges_by_the_length_of_the_route() {
+    let table = [
+        ("0.001", 8_000),
+        ("14.77", 8_000),
+        ("14.999", 8_000),
+        ("15", 10_000),
+        ("24.999", 10_000),
+        ("25", 12_000),
+        ("29.9", 12_000),
+        ("30.000", 15_000),
+        ("39.99", 15_000),
+        ("40", 20_000),
+        ("9999.999", 20_000),
+    ];
+    let hanoi = include_str!("../../../fixtures/hanoi/tariff.toml");
+    for (length_km, expected) in table {
+        let text = hanoi.replace("14.77", length_km);
+        let tariff = Tariff::parse(Path::new("tariff.toml"), &text).unwrap();
+        let charged = charges(&tariff, card(Profile::Ordinary), &[("2026-11-24 10:00", 1)]);
+        assert_eq!(charged, [expected], "a route of {length_km} km");
+    }
+}
+
+#[test]
+fn lengths_are_read_and_written_as_decimals() {
+    let table = [("14.77", "14.77"), ("15", "15"), ("015.500", "15.5"), ("0.001", "0.001"), ("9999.999", "9999.999")];
+    for (text, expected) in table {
+        assert_eq!(text.parse::<transit::tariff::Length>().unwrap().to_string(), expected);
+    }
+    for wrong in ["", "0", "0.000", ".5", "5.", "-1", "+1", "1e3", "10000", "1.2345", "14,77", "1 5", "３"] {
+        assert!(wrong.parse::<transit::tariff::Length>().is_err(), "{wrong}");
+    }
+}
