@@ -48,6 +48,8 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
             redecided.basis = match accept.basis {
                 fare::Basis::FlatFare => Basis::FlatFare,
                 fare::Basis::RouteLength => Basis::RouteLength,
+                fare::Basis::TimeBand => Basis::TimeBand,
+                fare::Basis::Discount(profile) => Basis::Discount(profile),
                 fare::Basis::Pass { .. } => Basis::Pass,
                 fare::Basis::FreeProfile(profile) => Basis::FreeProfile(profile),
             };

@@ -150,6 +150,10 @@ pub enum Basis {
     FlatFare,
     /// The fare of a route of the line's length.
     RouteLength,
+    /// A time of day at which the fare is another.
+    TimeBand,
+    /// A profile that pays less.
+    Discount(Profile),
     /// A pass.
     Pass,
     /// A profile that rides free.
@@ -166,10 +170,12 @@ impl Basis {
         match self {
             Self::FlatFare => (0, 0),
             Self::RouteLength => (1, 0),
-            Self::Pass => (2, 0),
-            Self::FreeProfile(profile) => (3, profile as u8),
-            Self::RecoveredUnknown => (4, 0),
-            Self::AsCharged => (5, 0),
+            Self::TimeBand => (2, 0),
+            Self::Discount(profile) => (3, profile as u8),
+            Self::Pass => (6, 0),
+            Self::FreeProfile(profile) => (7, profile as u8),
+            Self::RecoveredUnknown => (8, 0),
+            Self::AsCharged => (9, 0),
         }
     }
 }
@@ -179,6 +185,8 @@ impl fmt::Display for Basis {
         match self {
             Self::FlatFare => f.write_str("flat fare"),
             Self::RouteLength => f.write_str("by route length"),
+            Self::TimeBand => f.write_str("time of day"),
+            Self::Discount(profile) => write!(f, "discount: {}", profile_name(*profile)),
             Self::Pass => f.write_str("pass"),
             Self::FreeProfile(profile) => write!(f, "free profile: {}", profile_name(*profile)),
             Self::RecoveredUnknown => f.write_str("recovered unknown"),

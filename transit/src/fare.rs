@@ -1,11 +1,16 @@
 //! The fare decision: everything it needs comes in, one value comes out. The validator acts on it, and the clearing
 //! house runs it again on what the tap recorded and must get the same answer.
 
+mod path;
+mod price;
+
 use crate::card::{CarriedFields, Issuer, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
 use crate::money::{Amount, Balance};
-use crate::tariff::{FareRule, Tariff};
+use crate::tariff::Tariff;
 use crate::time::{Moment, ServiceDay};
+
+pub use path::{ChargePath, Free};
 
 /// What is known of the card when the fare is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,7 @@ pub struct Boarding {
 
 /// What to do with a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would allocate at every tap")]
 pub enum Decision {
     /// Let the rider in, once the card has taken `record` and the debit.
     Accept(Accept),
@@ -45,8 +51,10 @@ pub enum Decision {
 pub struct Accept {
     /// What to debit; at 0 nothing is debited.
     pub fare: Amount,
-    /// Why that much.
+    /// Why that much, in a word.
     pub basis: Basis,
+    /// Why that much, rule by rule.
+    pub path: ChargePath,
     /// A pass for this line ended on this day, which is why it did not count.
     pub expired_pass: Option<ServiceDay>,
     /// The record to write.
@@ -60,6 +68,10 @@ pub enum Basis {
     FlatFare,
     /// The fare of a route of the line's length.
     RouteLength,
+    /// A time of day at which the fare is another.
+    TimeBand,
+    /// A profile that pays less.
+    Discount(Profile),
     /// A pass, valid to the end of a service day.
     Pass {
         /// Its last service day.
@@ -103,12 +115,16 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         return Decision::Refuse(refusal);
     }
 
-    let today = tariff.calendar.service_day(boarding.at);
-    let product = product_for(view, tariff, boarding.line, today);
-    let (fare, basis) = match product.counts {
-        Some(basis) => (Amount::ZERO, basis),
-        None => (line.fare, basis_of(line.fare_rule)),
+    let now = tariff.calendar.service_time(boarding.at);
+    let product = product_for(view, tariff, boarding.line, now.day);
+    let path = match product.counts {
+        Some(free) => Some(price::free(tariff, line, free)),
+        None => price::single(tariff, line, view.issuer.as_ref(), now),
     };
+    let Some(path) = path else {
+        return Decision::Refuse(Refusal::CannotDecide);
+    };
+    let fare = path.charge;
     let balance = view.record.balance_after;
     let Some(balance_after) = balance.checked_debit(fare) else {
         return Decision::Refuse(Refusal::CannotDecide);
@@ -135,7 +151,7 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         recovered: false,
         ..view.record
     };
-    Decision::Accept(Accept { fare, basis, expired_pass: product.expired, record })
+    Decision::Accept(Accept { fare, basis: path.basis(), path, expired_pass: product.expired, record })
 }
 
 /// Rides never exceed debits: a card that comes back to the place of its last ride is not let in again, whether or not
@@ -165,15 +181,8 @@ fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Re
     }
 }
 
-fn basis_of(rule: FareRule) -> Basis {
-    match rule {
-        FareRule::Flat => Basis::FlatFare,
-        FareRule::RouteLength(_) => Basis::RouteLength,
-    }
-}
-
 struct ProductFound {
-    counts: Option<Basis>,
+    counts: Option<Free>,
     expired: Option<ServiceDay>,
 }
 
@@ -182,12 +191,12 @@ fn product_for(view: &CardView, tariff: &Tariff, line: LineNumber, today: Servic
         return ProductFound { counts: None, expired: None };
     };
     if tariff.free_profiles.contains(&issuer.profile) && today <= issuer.profile_valid_until {
-        return ProductFound { counts: Some(Basis::FreeProfile(issuer.profile)), expired: None };
+        return ProductFound { counts: Some(Free::Profile(issuer.profile)), expired: None };
     }
     let passes = || issuer.products.iter().filter(|product| product.covers(line) && product.valid_from <= today);
     let valid_until = passes().map(|pass| pass.valid_until).filter(|until| today <= *until).max();
     ProductFound {
-        counts: valid_until.map(|until| Basis::Pass { valid_until: until, days_left: until.0 - today.0 }),
+        counts: valid_until.map(|until| Free::Pass { valid_until: until, days_left: until.0 - today.0 }),
         expired: match valid_until {
             Some(_) => None,
             None => passes().map(|pass| pass.valid_until).max(),

@@ -16,6 +16,9 @@ impl Amount {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// One minor unit, the least there is.
+    pub const MINOR_UNIT: Self = Self(1);
+
     /// `minor` minor units; `None` when negative.
     pub const fn from_minor(minor: i64) -> Option<Self> {
         if minor < 0 { None } else { Some(Self(minor)) }
@@ -37,6 +40,11 @@ impl Amount {
             Some(minor) => Some(Self(minor)),
             None => None,
         }
+    }
+
+    /// What is left when `other` is taken off; nothing where `other` is more.
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        if other.0 < self.0 { Self(self.0 - other.0) } else { Self::ZERO }
     }
 }
 

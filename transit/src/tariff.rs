@@ -2,6 +2,7 @@
 
 mod line;
 mod pass;
+mod price;
 
 use std::path::Path;
 
@@ -11,14 +12,16 @@ use serde::Deserialize;
 
 use self::line::{LineEntry, check_bands};
 use self::pass::PassEntry;
+use self::price::{TimeBandEntry, check_discounts};
 use crate::card::{ProductKind, Profile};
 use crate::config::{self, ConfigError};
 use crate::id::LineNumber;
 use crate::money::{Amount, Currency};
-use crate::time::ServiceCalendar;
+use crate::time::{ServiceCalendar, ServiceDay, ServiceTime};
 
 pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
 pub use pass::Pass;
+pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};
 
 /// The most that one boarding may cost: the 24 bits of a card's record.
 const FARE_MAX_MINOR: i64 = 0x00FF_FFFF;
@@ -36,6 +39,14 @@ pub struct Tariff {
     pub pass_back_window_s: u32,
     /// Profiles that ride at 0.
     pub free_profiles: Vec<Profile>,
+    /// What profiles pay less.
+    pub discounts: Vec<Discount>,
+    /// When a boarding costs more or less; the first that counts is taken.
+    pub time_bands: Vec<TimeBand>,
+    /// Service days that are holidays, in order.
+    pub holidays: Vec<ServiceDay>,
+    /// How a fare is rounded after percentages.
+    pub rounding: Rounding,
     /// What a boarding costs by the length of the route, from short to long; empty where every line has its own fare.
     pub route_length_bands: Vec<RouteLengthBand>,
     /// The lines.
@@ -53,6 +64,14 @@ struct TariffFile {
     service_day_starts_at: String,
     pass_back_window_s: u32,
     free_profiles: Vec<Profile>,
+    #[serde(rename = "discount", default)]
+    discounts: Vec<Discount>,
+    #[serde(rename = "time_band", default)]
+    time_bands: Vec<TimeBandEntry>,
+    #[serde(default)]
+    holidays: Vec<ServiceDay>,
+    rounding_minor: Option<Amount>,
+    rounding: Option<RoundingDirection>,
     #[serde(rename = "route_length_band", default)]
     route_length_bands: Vec<RouteLengthBand>,
     #[serde(rename = "line")]
@@ -78,6 +97,13 @@ impl Tariff {
         if file.currency.minor_digits > 3 {
             return Err(refuse("a currency has at most 3 minor digits".to_owned()));
         }
+        let calendar = ServiceCalendar { time_zone, day_starts_at };
+        let rounding = Rounding::checked(file.rounding_minor, file.rounding).map_err(refuse)?;
+        check_discounts(&file.discounts).map_err(refuse)?;
+        let time_bands = file.time_bands.into_iter().map(|band| band.checked(&calendar));
+        let time_bands: Vec<_> = time_bands.collect::<Result<_, _>>().map_err(refuse)?;
+        let mut holidays = file.holidays;
+        holidays.sort_unstable();
         check_bands(&file.route_length_bands).map_err(refuse)?;
         let mut lines: Vec<Line> = Vec::new();
         for entry in file.lines {
@@ -85,9 +111,6 @@ impl Tariff {
                 return Err(refuse(format!("line {} is there twice", entry.number.0)));
             }
             let line = entry.checked(&file.route_length_bands).map_err(refuse)?;
-            if line.fare.minor() > FARE_MAX_MINOR {
-                return Err(refuse(format!("the fare of line {} is more than a card's record holds", line.number.0)));
-            }
             lines.push(line);
         }
         let mut passes: Vec<Pass> = Vec::new();
@@ -98,16 +121,26 @@ impl Tariff {
             }
             passes.push(pass);
         }
-        Ok(Self {
+        let tariff = Self {
             version: file.version,
             currency: file.currency,
-            calendar: ServiceCalendar { time_zone, day_starts_at },
+            calendar,
             pass_back_window_s: file.pass_back_window_s,
             free_profiles: file.free_profiles,
+            discounts: file.discounts,
+            time_bands,
+            holidays,
+            rounding,
             route_length_bands: file.route_length_bands,
             lines,
             passes,
-        })
+        };
+        for line in &tariff.lines {
+            if tariff.highest_fare_of(line).is_none_or(|fare| fare.minor() > FARE_MAX_MINOR) {
+                return Err(refuse(format!("the fare of line {} is more than a card's record holds", line.number.0)));
+            }
+        }
+        Ok(tariff)
     }
 
     /// The pass of this kind; `line` counts for a one-route pass only.
@@ -115,9 +148,28 @@ impl Tariff {
         self.passes.iter().find(|pass| pass.kind == kind && (pass.line == line || kind == ProductKind::AllRoutePass))
     }
 
-    /// The most that a boarding of any line costs; 0 without lines.
+    /// The most that a boarding of any line costs, at whatever time; 0 without lines.
     pub fn highest_fare(&self) -> Amount {
-        self.lines.iter().map(|line| line.fare).max().unwrap_or(Amount::ZERO)
+        self.lines.iter().filter_map(|line| self.highest_fare_of(line)).max().unwrap_or(Amount::ZERO)
+    }
+
+    fn highest_fare_of(&self, line: &Line) -> Option<Amount> {
+        let most_percent = self.time_bands.iter().map(|band| band.percent_of_fare).max().unwrap_or(100).max(100);
+        Some(self.rounding.apply(line.fare, [most_percent, 100])?.max(line.fare))
+    }
+
+    /// The time band that counts at `time`.
+    pub fn time_band(&self, time: ServiceTime) -> Option<&TimeBand> {
+        if self.time_bands.is_empty() {
+            return None;
+        }
+        let day = DayType::of(time.day, &self.holidays);
+        self.time_bands.iter().find(|band| band.counts(day, time))
+    }
+
+    /// What riders of `profile` pay less.
+    pub fn discount(&self, profile: Profile) -> Option<&Discount> {
+        self.discounts.iter().find(|discount| discount.profile == profile)
     }
 
     /// The line of this number.

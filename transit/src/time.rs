@@ -40,16 +40,38 @@ pub struct ServiceCalendar {
     pub day_starts_at: Time,
 }
 
+/// A moment as the city's timetable has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTime {
+    /// The service day.
+    pub day: ServiceDay,
+    /// Seconds of local time since the one at which service days begin, 0 to 86,399.
+    pub second_of_day: u32,
+}
+
 impl ServiceCalendar {
     /// The service day that `moment` belongs to.
     pub fn service_day(&self, moment: Moment) -> ServiceDay {
+        self.service_time(moment).day
+    }
+
+    /// The service day that `moment` belongs to, and the time of it.
+    pub fn service_time(&self, moment: Moment) -> ServiceTime {
         let local = ZonedDateTime::new(moment.timestamp(), self.time_zone.clone()).datetime();
         let date = if local.time() < self.day_starts_at {
             local.date().yesterday().expect("32-bit moments are far from the calendar's ends")
         } else {
             local.date()
         };
-        ServiceDay::from_date(date).unwrap_or(ServiceDay(0))
+        let day = ServiceDay::from_date(date).unwrap_or(ServiceDay(0));
+        ServiceTime { day, second_of_day: self.second_of_day(local.time()) }
+    }
+
+    /// Seconds from the begin of a service day to `local`: of 01:00, where days begin at 04:00, 75,600.
+    pub fn second_of_day(&self, local: Time) -> u32 {
+        let of_midnight =
+            |time: Time| 3600 * i32::from(time.hour()) + 60 * i32::from(time.minute()) + i32::from(time.second());
+        (of_midnight(local) - of_midnight(self.day_starts_at)).rem_euclid(86_400).unsigned_abs()
     }
 
     /// The first and the last second of a service day, as far as 32-bit moments reach.

@@ -2,12 +2,30 @@
 
 use std::path::Path;
 
-use transit::card::{CarriedFields, Issuer, Product, Profile, Record, RecordKind};
+use transit::card::{CarriedFields, Issuer, Product, ProductKind, Profile, Record, RecordKind};
 use transit::fare::{Accept, Boarding, CardView, Decision, decide};
 use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
-use transit::time::Moment;
+use transit::time::{Moment, ServiceDay};
+
+/// What every tariff of these tables has before its own rules.
+const HEAD: &str = r#"
+version = 7
+time_zone = "Asia/Ho_Chi_Minh"
+service_day_starts_at = "04:00"
+pass_back_window_s = 60
+free_profiles = ["sixty_plus"]
+currency = { code = "VND", minor_digits = 0, sign = "₫" }
+"#;
+
+pub(crate) fn tariff(rules: &str) -> Tariff {
+    Tariff::parse(Path::new("tariff.toml"), &format!("{HEAD}{rules}")).unwrap()
+}
+
+pub(crate) fn refusal(rules: &str) -> String {
+    Tariff::parse(Path::new("tariff.toml"), &format!("{HEAD}{rules}")).unwrap_err().to_string()
+}
 
 /// A moment of Hanoi's clocks, such as `2026-11-24 10:00`.
 pub(crate) fn at(local: &str) -> Moment {
@@ -36,6 +54,21 @@ pub(crate) fn card(profile: Profile) -> CardView {
     let profile_valid_until = "2026-11-30".parse().unwrap();
     let issuer = Issuer { profile, profile_valid_until, products: [Product::NONE; 5] };
     CardView { record, issuer: record.has_profile.then_some(issuer), denied: false }
+}
+
+pub(crate) fn with_pass_of_line(mut view: CardView, line: u16) -> CardView {
+    let profile = view.record.profile;
+    let mut issuer =
+        view.issuer.unwrap_or(Issuer { profile, profile_valid_until: ServiceDay(0), products: [Product::NONE; 5] });
+    issuer.products[0] = Product {
+        kind: ProductKind::OneRoutePass,
+        line: LineNumber(line),
+        valid_from: "2026-11-01".parse().unwrap(),
+        valid_until: "2026-11-30".parse().unwrap(),
+    };
+    view.record.has_pass = true;
+    view.issuer = Some(issuer);
+    view
 }
 
 /// One accepted ride; the card has its record afterwards. Every ride is at another validator.

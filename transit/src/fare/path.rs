@@ -1,0 +1,70 @@
+//! The way from the fare of a line to the charge: every rule that counted, with its amounts.
+
+use super::Basis;
+use crate::card::Profile;
+use crate::id::LineNumber;
+use crate::money::Amount;
+use crate::tariff::{Discount, FareRule, Rounding, TimeBand};
+use crate::time::ServiceDay;
+
+/// How a decision came to its charge. It is derived from what the tap recorded and never stored: whoever decides again
+/// gets the same path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargePath {
+    /// The tariff that decided.
+    pub tariff_version: u32,
+    /// The line.
+    pub line: LineNumber,
+    /// What the line costs before any other rule.
+    pub line_fare: Amount,
+    /// Where that comes from.
+    pub fare_rule: FareRule,
+    /// A pass or a profile for which the ride is free; no other rule counted then.
+    pub free: Option<Free>,
+    /// The time of day that made it more or less.
+    pub time_band: Option<TimeBand>,
+    /// What the rider's profile took off.
+    pub discount: Option<Discount>,
+    /// How the fare was rounded after these percentages.
+    pub rounding: Rounding,
+    /// What this boarding costs alone: the fare of the line after percentages and rounding.
+    pub single_fare: Amount,
+    /// What is charged.
+    pub charge: Amount,
+}
+
+/// Why a ride is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Free {
+    /// A pass, valid to the end of a service day.
+    Pass {
+        /// Its last service day.
+        valid_until: ServiceDay,
+        /// Service days left after the day of the ride.
+        days_left: u16,
+    },
+    /// A profile that rides free.
+    Profile(Profile),
+}
+
+impl ChargePath {
+    /// The last rule that made the charge what it is.
+    pub fn basis(&self) -> Basis {
+        if let Some(free) = self.free {
+            return match free {
+                Free::Pass { valid_until, days_left } => Basis::Pass { valid_until, days_left },
+                Free::Profile(profile) => Basis::FreeProfile(profile),
+            };
+        }
+        if let Some(discount) = self.discount {
+            return Basis::Discount(discount.profile);
+        }
+        if self.time_band.is_some() {
+            return Basis::TimeBand;
+        }
+        match self.fare_rule {
+            FareRule::Flat => Basis::FlatFare,
+            FareRule::RouteLength(_) => Basis::RouteLength,
+        }
+    }
+}
