@@ -50,6 +50,7 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
                 fare::Basis::RouteLength => Basis::RouteLength,
                 fare::Basis::TimeBand => Basis::TimeBand,
                 fare::Basis::Discount(profile) => Basis::Discount(profile),
+                fare::Basis::Transfer => Basis::Transfer,
                 fare::Basis::Pass { .. } => Basis::Pass,
                 fare::Basis::FreeProfile(profile) => Basis::FreeProfile(profile),
             };

@@ -154,6 +154,8 @@ pub enum Basis {
     TimeBand,
     /// A profile that pays less.
     Discount(Profile),
+    /// A transfer, which costs less than a ride alone.
+    Transfer,
     /// A pass.
     Pass,
     /// A profile that rides free.
@@ -172,6 +174,7 @@ impl Basis {
             Self::RouteLength => (1, 0),
             Self::TimeBand => (2, 0),
             Self::Discount(profile) => (3, profile as u8),
+            Self::Transfer => (4, 0),
             Self::Pass => (6, 0),
             Self::FreeProfile(profile) => (7, profile as u8),
             Self::RecoveredUnknown => (8, 0),
@@ -187,6 +190,7 @@ impl fmt::Display for Basis {
             Self::RouteLength => f.write_str("by route length"),
             Self::TimeBand => f.write_str("time of day"),
             Self::Discount(profile) => write!(f, "discount: {}", profile_name(*profile)),
+            Self::Transfer => f.write_str("transfer"),
             Self::Pass => f.write_str("pass"),
             Self::FreeProfile(profile) => write!(f, "free profile: {}", profile_name(*profile)),
             Self::RecoveredUnknown => f.write_str("recovered unknown"),

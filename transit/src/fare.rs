@@ -3,14 +3,18 @@
 
 mod path;
 mod price;
+mod transfer;
 
-use crate::card::{CarriedFields, Issuer, Profile, Record, RecordKind};
+use crate::card::{Issuer, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
 use crate::money::{Amount, Balance};
 use crate::tariff::Tariff;
 use crate::time::{Moment, ServiceDay};
 
 pub use path::{ChargePath, Free};
+pub use transfer::Transfer;
+
+use self::transfer::{Chain, rule_for};
 
 /// What is known of the card when the fare is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub enum Basis {
     TimeBand,
     /// A profile that pays less.
     Discount(Profile),
+    /// A transfer, which costs less than a ride alone.
+    Transfer,
     /// A pass, valid to the end of a service day.
     Pass {
         /// Its last service day.
@@ -121,9 +127,21 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         Some(free) => Some(price::free(tariff, line, free)),
         None => price::single(tariff, line, view.issuer.as_ref(), now),
     };
-    let Some(path) = path else {
+    let Some(mut path) = path else {
         return Decision::Refuse(Refusal::CannotDecide);
     };
+    let mut carried = view.record.carried;
+    let mut chain = Chain::at(&view.record, boarding.at);
+    if path.free.is_none()
+        && let Some(rule) = rule_for(tariff.transfer.as_ref(), line)
+    {
+        path.transfer = chain.board(rule, path.single_fare);
+        path.charge = path.single_fare.saturating_sub(path.transfer.map_or(Amount::ZERO, |transfer| transfer.off));
+        chain.pay(path.charge);
+    }
+    carried.transfer = chain.fields();
+    // A fare of one boarding owes nothing at the end of a journey: an open one is closed by it.
+    carried.journey = (0, 0, 0);
     let fare = path.charge;
     let balance = view.record.balance_after;
     let Some(balance_after) = balance.checked_debit(fare) else {
@@ -146,8 +164,7 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         stop: boarding.stop,
         amount: fare,
         balance_after,
-        // A flat fare owes nothing at the end of a journey: an open one is closed by this boarding.
-        carried: CarriedFields { journey: (0, 0, 0), ..view.record.carried },
+        carried,
         recovered: false,
         ..view.record
     };

@@ -3,6 +3,7 @@
 mod line;
 mod pass;
 mod price;
+mod transfer;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use self::line::{LineEntry, check_bands};
 use self::pass::PassEntry;
 use self::price::{TimeBandEntry, check_discounts};
+use self::transfer::TransferEntry;
 use crate::card::{ProductKind, Profile};
 use crate::config::{self, ConfigError};
 use crate::id::LineNumber;
@@ -22,6 +24,7 @@ use crate::time::{ServiceCalendar, ServiceDay, ServiceTime};
 pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
 pub use pass::Pass;
 pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};
+pub use transfer::{TransferFare, TransferRule};
 
 /// The most that one boarding may cost: the 24 bits of a card's record.
 const FARE_MAX_MINOR: i64 = 0x00FF_FFFF;
@@ -47,6 +50,8 @@ pub struct Tariff {
     pub holidays: Vec<ServiceDay>,
     /// How a fare is rounded after percentages.
     pub rounding: Rounding,
+    /// What boardings cost that follow each other; `None` where each pays for itself.
+    pub transfer: Option<TransferRule>,
     /// What a boarding costs by the length of the route, from short to long; empty where every line has its own fare.
     pub route_length_bands: Vec<RouteLengthBand>,
     /// The lines.
@@ -72,6 +77,7 @@ struct TariffFile {
     holidays: Vec<ServiceDay>,
     rounding_minor: Option<Amount>,
     rounding: Option<RoundingDirection>,
+    transfer: Option<TransferEntry>,
     #[serde(rename = "route_length_band", default)]
     route_length_bands: Vec<RouteLengthBand>,
     #[serde(rename = "line")]
@@ -121,6 +127,7 @@ impl Tariff {
             }
             passes.push(pass);
         }
+        let transfer = file.transfer.map(|entry| entry.checked(&lines)).transpose().map_err(refuse)?;
         let tariff = Self {
             version: file.version,
             currency: file.currency,
@@ -131,6 +138,7 @@ impl Tariff {
             time_bands,
             holidays,
             rounding,
+            transfer,
             route_length_bands: file.route_length_bands,
             lines,
             passes,
@@ -140,6 +148,7 @@ impl Tariff {
                 return Err(refuse(format!("the fare of line {} is more than a card's record holds", line.number.0)));
             }
         }
+        tariff.transfer.iter().try_for_each(|rule| rule.check_amounts(&tariff)).map_err(refuse)?;
         Ok(tariff)
     }
 

@@ -4,6 +4,7 @@
 //! `journey_minutes_ago`, the whole minutes since then, so that a load between two taps neither opens the pass-back
 //! window nor stretches it by more than a minute.
 
+use super::record::later_by;
 use super::{Issuer, LayoutError, PURSE_UPPER_LIMIT, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
 use crate::money::{Amount, Balance};
@@ -11,9 +12,6 @@ use crate::time::Moment;
 
 /// How many values `action_sequence` has: it counts 0 … 4,095 and then 0 again.
 pub const ACTION_SEQUENCES: u16 = 4_096;
-
-/// The most minutes that the 12 bits of a record hold; it stands for "this many or more".
-const MINUTES_MAX: u16 = 4_095;
 
 /// What a desk is about to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,13 +175,9 @@ fn after(read: &Record, kind: RecordKind, write: DeskWrite) -> Result<Record, De
             (read.line != LineNumber(0), read.carried.journey.1)
         }
     };
-    let minutes = read.time.distance_s(write.at) / 60;
-    let ago = |known: u16| minutes.saturating_add(u32::from(known)).try_into().unwrap_or(MINUTES_MAX).min(MINUTES_MAX);
     let mut carried = read.carried;
-    carried.journey.1 = if rode { ago(known) } else { 0 };
-    if carried.transfer.1 > 0 {
-        carried.transfer.0 = ago(carried.transfer.0);
-    }
+    carried.journey.1 = if rode { later_by(known, read.time.distance_s(write.at)) } else { 0 };
+    carried.transfer = read.transfer_at(write.at);
     Ok(Record {
         kind,
         card_sequence: card_sequence.ok_or(DeskRecordError::CardUsedUp)?,

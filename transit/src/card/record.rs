@@ -88,8 +88,7 @@ pub struct Record {
     pub has_profile: bool,
     /// The profile, as a hint for screens; the issuer file decides.
     pub profile: Profile,
-    /// Fields that the rules in force do not use, carried on unchanged: journey, transfer chain, caps, pass uses,
-    /// actions.
+    /// What the rules of fares and of desks keep on the card. Rules that are not in force carry it on.
     pub carried: CarriedFields,
     /// The tap that wrote it first had to resolve an unknown one.
     pub recovered: bool,
@@ -101,7 +100,8 @@ pub struct CarriedFields {
     /// Stop of entry of an open journey, minutes from the last ride to this record (to 4,095; 0 in a ride's own record),
     /// paid so far.
     pub journey: (u16, u16, u32),
-    /// Minutes since the chain began, boardings in it (to 15), paid in it.
+    /// Whole minutes from the first boarding of the transfer chain to this record (to 4,095), boardings in it (to 15),
+    /// paid in it.
     pub transfer: (u16, u8, u32),
     /// Service day modulo 512, spent in it, month modulo 64, spent in it.
     pub caps: (u16, u32, u8, u32),
@@ -111,7 +111,20 @@ pub struct CarriedFields {
     pub action: (u16, i32),
 }
 
+/// The most minutes that the 12 bits of a record hold; it stands for "this many or more".
+const MINUTES_MAX: u16 = 4_095;
+
 impl Record {
+    /// The transfer chain at `at`, whichever of the two is later: a clock that goes back makes no chain younger. Minutes
+    /// are rounded down, so that each record may lengthen a chain by up to a minute and none shortens it.
+    pub fn transfer_at(&self, at: Moment) -> (u16, u8, u32) {
+        let (minutes_ago, boardings, paid) = self.carried.transfer;
+        if boardings == 0 {
+            return self.carried.transfer;
+        }
+        (later_by(minutes_ago, self.time.distance_s(at)), boardings, paid)
+    }
+
     /// The record's 60 bytes.
     ///
     /// # Errors
@@ -222,6 +235,12 @@ impl Record {
             recovered: values[29] == 1,
         })
     }
+}
+
+/// `minutes` and `seconds` in whole minutes, as far as a record holds them.
+pub(super) fn later_by(minutes: u16, seconds: u32) -> u16 {
+    let minutes = (seconds / 60).saturating_add(u32::from(minutes));
+    u16::try_from(minutes).unwrap_or(MINUTES_MAX).min(MINUTES_MAX)
 }
 
 fn tap_fields(tap: Option<TapId>) -> (u64, u64, u64) {

@@ -1,6 +1,6 @@
 //! The way from the fare of a line to the charge: every rule that counted, with its amounts.
 
-use super::Basis;
+use super::{Basis, Transfer};
 use crate::card::Profile;
 use crate::id::LineNumber;
 use crate::money::Amount;
@@ -29,6 +29,8 @@ pub struct ChargePath {
     pub rounding: Rounding,
     /// What this boarding costs alone: the fare of the line after percentages and rounding.
     pub single_fare: Amount,
+    /// The transfer that it is.
+    pub transfer: Option<Transfer>,
     /// What is charged.
     pub charge: Amount,
 }
@@ -55,6 +57,9 @@ impl ChargePath {
                 Free::Pass { valid_until, days_left } => Basis::Pass { valid_until, days_left },
                 Free::Profile(profile) => Basis::FreeProfile(profile),
             };
+        }
+        if self.transfer.is_some_and(|transfer| transfer.off > Amount::ZERO) {
+            return Basis::Transfer;
         }
         if let Some(discount) = self.discount {
             return Basis::Discount(discount.profile);

@@ -39,6 +39,7 @@ fn whole(tariff: &Tariff, line: &Line) -> ChargePath {
         discount: None,
         rounding: tariff.rounding,
         single_fare: line.fare,
+        transfer: None,
         charge: line.fare,
     }
 }

@@ -9,6 +9,7 @@ mod desk_record;
 mod fare;
 mod fare_prices;
 mod fare_table;
+mod fare_transfers;
 mod layout;
 mod layout_2;
 mod money_and_time;
