@@ -51,6 +51,7 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
                 fare::Basis::TimeBand => Basis::TimeBand,
                 fare::Basis::Discount(profile) => Basis::Discount(profile),
                 fare::Basis::Transfer => Basis::Transfer,
+                fare::Basis::Cap => Basis::Cap,
                 fare::Basis::Pass { .. } => Basis::Pass,
                 fare::Basis::FreeProfile(profile) => Basis::FreeProfile(profile),
             };

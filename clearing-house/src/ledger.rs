@@ -156,6 +156,8 @@ pub enum Basis {
     Discount(Profile),
     /// A transfer, which costs less than a ride alone.
     Transfer,
+    /// A cap that left less than the fare, or nothing.
+    Cap,
     /// A pass.
     Pass,
     /// A profile that rides free.
@@ -175,6 +177,7 @@ impl Basis {
             Self::TimeBand => (2, 0),
             Self::Discount(profile) => (3, profile as u8),
             Self::Transfer => (4, 0),
+            Self::Cap => (5, 0),
             Self::Pass => (6, 0),
             Self::FreeProfile(profile) => (7, profile as u8),
             Self::RecoveredUnknown => (8, 0),
@@ -191,6 +194,7 @@ impl fmt::Display for Basis {
             Self::TimeBand => f.write_str("time of day"),
             Self::Discount(profile) => write!(f, "discount: {}", profile_name(*profile)),
             Self::Transfer => f.write_str("transfer"),
+            Self::Cap => f.write_str("cap"),
             Self::Pass => f.write_str("pass"),
             Self::FreeProfile(profile) => write!(f, "free profile: {}", profile_name(*profile)),
             Self::RecoveredUnknown => f.write_str("recovered unknown"),

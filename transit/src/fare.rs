@@ -1,6 +1,7 @@
 //! The fare decision: everything it needs comes in, one value comes out. The validator acts on it, and the clearing
 //! house runs it again on what the tap recorded and must get the same answer.
 
+mod caps;
 mod path;
 mod price;
 mod transfer;
@@ -11,9 +12,11 @@ use crate::money::{Amount, Balance};
 use crate::tariff::Tariff;
 use crate::time::{Moment, ServiceDay};
 
+pub use caps::{Cap, Capping};
 pub use path::{ChargePath, Free};
 pub use transfer::Transfer;
 
+use self::caps::Spending;
 use self::transfer::{Chain, rule_for};
 
 /// What is known of the card when the fare is decided.
@@ -78,6 +81,8 @@ pub enum Basis {
     Discount(Profile),
     /// A transfer, which costs less than a ride alone.
     Transfer,
+    /// A cap that left less than the fare, or nothing.
+    Cap,
     /// A pass, valid to the end of a service day.
     Pass {
         /// Its last service day.
@@ -132,11 +137,20 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
     };
     let mut carried = view.record.carried;
     let mut chain = Chain::at(&view.record, boarding.at);
-    if path.free.is_none()
-        && let Some(rule) = rule_for(tariff.transfer.as_ref(), line)
-    {
+    let chain_rule = rule_for(tariff.transfer.as_ref(), line).filter(|_| path.free.is_none());
+    if let Some(rule) = chain_rule {
         path.transfer = chain.board(rule, path.single_fare);
         path.charge = path.single_fare.saturating_sub(path.transfer.map_or(Amount::ZERO, |transfer| transfer.off));
+    }
+    if tariff.caps.any() {
+        let spending = Spending::at(&view.record, now.day, boarding.at);
+        if path.free.is_none() {
+            let (capping, charge) = spending.cap(tariff.caps, path.charge);
+            (path.caps, path.charge) = (Some(capping), charge);
+        }
+        carried.caps = spending.fields(path.charge);
+    }
+    if chain_rule.is_some() {
         chain.pay(path.charge);
     }
     carried.transfer = chain.fields();

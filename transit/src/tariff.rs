@@ -1,5 +1,6 @@
 //! The prices and the network, as data (`docs/tariff.md`).
 
+mod caps;
 mod line;
 mod pass;
 mod price;
@@ -21,6 +22,7 @@ use crate::id::LineNumber;
 use crate::money::{Amount, Currency};
 use crate::time::{ServiceCalendar, ServiceDay, ServiceTime};
 
+pub use caps::Caps;
 pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
 pub use pass::Pass;
 pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};
@@ -52,6 +54,8 @@ pub struct Tariff {
     pub rounding: Rounding,
     /// What boardings cost that follow each other; `None` where each pays for itself.
     pub transfer: Option<TransferRule>,
+    /// The most that one card pays.
+    pub caps: Caps,
     /// What a boarding costs by the length of the route, from short to long; empty where every line has its own fare.
     pub route_length_bands: Vec<RouteLengthBand>,
     /// The lines.
@@ -78,6 +82,8 @@ struct TariffFile {
     rounding_minor: Option<Amount>,
     rounding: Option<RoundingDirection>,
     transfer: Option<TransferEntry>,
+    #[serde(default)]
+    caps: Caps,
     #[serde(rename = "route_length_band", default)]
     route_length_bands: Vec<RouteLengthBand>,
     #[serde(rename = "line")]
@@ -127,6 +133,7 @@ impl Tariff {
             }
             passes.push(pass);
         }
+        file.caps.check().map_err(refuse)?;
         let transfer = file.transfer.map(|entry| entry.checked(&lines)).transpose().map_err(refuse)?;
         let tariff = Self {
             version: file.version,
@@ -139,6 +146,7 @@ impl Tariff {
             holidays,
             rounding,
             transfer,
+            caps: file.caps,
             route_length_bands: file.route_length_bands,
             lines,
             passes,

@@ -136,6 +136,11 @@ impl Month {
         if self.month == 1 { Self { year: self.year - 1, month: 12 } } else { Self { month: self.month - 1, ..self } }
     }
 
+    /// Whole months since 2000-01.
+    pub fn since_2000(self) -> u16 {
+        (self.year.unsigned_abs().saturating_sub(2000)) * 12 + u16::from(self.month.unsigned_abs()).saturating_sub(1)
+    }
+
     /// Its first service day.
     pub fn first_day(self) -> ServiceDay {
         self.day(1)

@@ -103,7 +103,7 @@ pub struct CarriedFields {
     /// Whole minutes from the first boarding of the transfer chain to this record (to 4,095), boardings in it (to 15),
     /// paid in it.
     pub transfer: (u16, u8, u32),
-    /// Service day modulo 512, spent in it, month modulo 64, spent in it.
+    /// Service day modulo 512, spent in it, months since 2000-01 modulo 64, spent in it.
     pub caps: (u16, u32, u8, u32),
     /// Uses of a pass (to 63).
     pub pass_uses: u8,

@@ -1,6 +1,6 @@
 //! The way from the fare of a line to the charge: every rule that counted, with its amounts.
 
-use super::{Basis, Transfer};
+use super::{Basis, Cap, Capping, Transfer};
 use crate::card::Profile;
 use crate::id::LineNumber;
 use crate::money::Amount;
@@ -31,6 +31,8 @@ pub struct ChargePath {
     pub single_fare: Amount,
     /// The transfer that it is.
     pub transfer: Option<Transfer>,
+    /// What the caps left of it; `None` where the tariff has none.
+    pub caps: Option<Capping>,
     /// What is charged.
     pub charge: Amount,
 }
@@ -57,6 +59,10 @@ impl ChargePath {
                 Free::Pass { valid_until, days_left } => Basis::Pass { valid_until, days_left },
                 Free::Profile(profile) => Basis::FreeProfile(profile),
             };
+        }
+        let took_off = |cap: Option<Cap>| cap.is_some_and(|cap| cap.off > Amount::ZERO);
+        if self.caps.is_some_and(|caps| took_off(caps.of_day) || took_off(caps.of_month)) {
+            return Basis::Cap;
         }
         if self.transfer.is_some_and(|transfer| transfer.off > Amount::ZERO) {
             return Basis::Transfer;

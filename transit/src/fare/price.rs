@@ -40,6 +40,7 @@ fn whole(tariff: &Tariff, line: &Line) -> ChargePath {
         rounding: tariff.rounding,
         single_fare: line.fare,
         transfer: None,
+        caps: None,
         charge: line.fare,
     }
 }

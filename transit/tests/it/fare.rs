@@ -72,7 +72,9 @@ fn spoken(view: &CardView) -> String {
             let word = match accept.basis {
                 Basis::FlatFare => "flat".to_owned(),
                 Basis::RouteLength => "by length".to_owned(),
-                Basis::TimeBand | Basis::Discount(_) | Basis::Transfer => panic!("Hanoi has none: {accept:?}"),
+                Basis::TimeBand | Basis::Discount(_) | Basis::Transfer | Basis::Cap => {
+                    panic!("Hanoi has none: {accept:?}")
+                }
                 Basis::Pass { days_left, .. } => format!("pass, {days_left} days left"),
                 Basis::FreeProfile(profile) => format!("free {profile:?}"),
             };

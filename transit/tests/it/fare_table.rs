@@ -124,3 +124,23 @@ fn lengths_are_read_and_written_as_decimals() {
         assert!(wrong.parse::<transit::tariff::Length>().is_err(), "{wrong}");
     }
 }
+
+/// A day in the city of `fixtures/every-rule`, in cents. 2026-11-24 is a Tuesday.
+#[test]
+fn every_rule_in_one_day() {
+    let text = include_str!("../../../fixtures/every-rule/tariff.toml");
+    let rules = Tariff::parse(Path::new("tariff.toml"), text).unwrap();
+    let taps = [
+        ("2026-11-24 06:00", 1),
+        ("2026-11-24 06:30", 3),
+        ("2026-11-24 08:00", 2),
+        ("2026-11-24 08:30", 9),
+        ("2026-11-24 09:00", 3),
+        ("2026-11-24 12:00", 9),
+    ];
+    // In Hanoi's time; the city is an hour ahead, so the first is at 07:00, in the rush hour: 4.00 × 125 %. Then 9.00 ×
+    // 125 % = 11.25, down to 11.20, of which 5.00 are paid. At 09:00 a new chain and no rush hour: 6.50. The ferry. To the
+    // airport 2.50 more, of which the cap of 30.00 leaves 0.30, and then nothing.
+    assert_eq!(charges(&rules, card(Profile::Ordinary), &taps), [500, 620, 650, 1_200, 30, 0]);
+    assert_eq!(charges(&rules, card(Profile::Student), &taps), [250, 310, 320, 600, 130, 600]);
+}

@@ -7,6 +7,7 @@ mod config;
 mod desk_messages;
 mod desk_record;
 mod fare;
+mod fare_caps;
 mod fare_prices;
 mod fare_table;
 mod fare_transfers;
