@@ -5,6 +5,7 @@ mod caps;
 mod path;
 mod price;
 mod transfer;
+mod words;
 
 use crate::card::{Issuer, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
@@ -15,6 +16,7 @@ use crate::time::{Moment, ServiceDay};
 pub use caps::{Cap, Capping};
 pub use path::{ChargePath, Free};
 pub use transfer::Transfer;
+pub use words::Language;
 
 use self::caps::Spending;
 use self::transfer::{Chain, rule_for};

@@ -23,6 +23,22 @@ pub enum Profile {
     Disabled,
 }
 
+impl Profile {
+    /// Its name in configuration and tariff files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::Student => "student",
+            Self::IndustrialZoneWorker => "industrial_zone_worker",
+            Self::SixtyPlus => "sixty_plus",
+            Self::UnderSix => "under_six",
+            Self::Merit => "merit",
+            Self::PoorHousehold => "poor_household",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 pub(super) fn profile_of(code: u8) -> Option<Profile> {
     Some(match code {
         0 => Profile::Ordinary,

@@ -11,6 +11,7 @@ mod fare_caps;
 mod fare_prices;
 mod fare_table;
 mod fare_transfers;
+mod fare_words;
 mod layout;
 mod layout_2;
 mod money_and_time;
