@@ -71,7 +71,8 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
     redecided
 }
 
-fn view(tap: &Tap, tariff: &Tariff) -> Result<CardView, String> {
+/// What the validator knew of the card, where the tap recorded it and `tariff` is the one that decided.
+pub(crate) fn view(tap: &Tap, tariff: &Tariff) -> Result<CardView, String> {
     if tap.tariff_version != tariff.version {
         return Err(format!("decided by tariff version {}, at hand is {}", tap.tariff_version, tariff.version));
     }

@@ -22,11 +22,12 @@
 //! suspense  unknown taps by age                            → pending and unresolved, with what would end them
 //! gaps      what logs lack and cards counted             → what has not come, with the money at risk
 //! silence   each validator against its own weeks before     → those that take no taps where they should
+//! explain   one tap, decided again                       → why it charged what it did, in words
 //! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
-//! `vault`, `journey`, `at_desk`, `backing`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
+//! `vault`, `journey`, `explain`, `at_desk`, `backing`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
 //! nothing here reads a clock: every verb is told the moment.
 #![forbid(unsafe_code)]
 
@@ -42,6 +43,7 @@ pub mod deny_list;
 pub mod desk;
 pub mod desk_day;
 pub mod evidence;
+pub mod explain;
 pub mod finding;
 pub mod gaps;
 pub mod http;

@@ -18,6 +18,7 @@ use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use transit::id::TapId;
 use transit::time::{Moment, ServiceDay};
 
 /// From taps to money owed: takes uploads of validators, keeps the ledger, settles service days.
@@ -105,6 +106,17 @@ enum Command {
         config: ConfigArgument,
         /// The new file.
         file: PathBuf,
+    },
+    /// Say why a tap charged what it did, to a passenger and to an auditor, in Vietnamese and English. Exit status 1
+    /// where the fare decided again is another.
+    Explain {
+        /// The tap, such as 12-1-4711.
+        #[arg(value_name = "TAP")]
+        tap: TapId,
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
     },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage, boards.
     Status {
@@ -215,6 +227,11 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
         Command::Backup { config, file } => {
             config.open_unchecked()?.back_up(&file)?;
             Ok(WELL)
+        }
+        Command::Explain { tap, config, output } => {
+            let explanation = config.open_unchecked()?.explain(tap)?;
+            output.print(&explanation)?;
+            Ok(if explanation.findings.is_empty() { WELL } else { BOOKS_WRONG })
         }
         Command::Status { config, output } => {
             let status = config.open_unchecked()?.status_at(now())?;

@@ -40,6 +40,30 @@ fn settles_verifies_and_counts() {
 }
 
 #[test]
+fn explains_a_tap() {
+    let mut city = City::new();
+    city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);
+    let (code, text, _) = run(&city, &["explain", "1-1-1"]);
+    assert!(code == 0 && text.contains("You paid 8.000\u{a0}₫ for a ride on BRT 01."), "{text}");
+    let (code, text, _) = run(&city, &["explain", "1-1-1", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["code"], &json["fare_minor"]), (0, &"v1 line1 flat8000 =8000".into(), &8_000.into()));
+    assert_eq!(json["vietnamese"]["steps"].as_array().unwrap().len(), 3);
+
+    let (code, _, error) = run(&city, &["explain", "1-1-9"]);
+    assert!(code == 2 && error.contains("tap 1-1-9 is not in the books"), "{error}");
+    // Another tariff has come since: what it would charge is no answer.
+    let path = city.folder.path().join("tariff.toml");
+    let other = std::fs::read_to_string(&path).unwrap().replace("version = 1", "version = 2");
+    std::fs::write(&path, other).unwrap();
+    let (code, text, _) = run(&city, &["explain", "1-1-1"]);
+    assert!(
+        code == 1 && text.contains("Does not fit: device 1 epoch 1 sequence 1: decided by tariff version 1"),
+        "{text}"
+    );
+}
+
+#[test]
 fn ends_with_1_where_the_books_are_wrong() {
     let mut city = City::new();
     city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);

@@ -11,6 +11,7 @@ mod desk_money;
 mod desk_support;
 mod desks;
 mod evidence;
+mod explain;
 mod gaps;
 mod http;
 mod ingest;
