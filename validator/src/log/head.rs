@@ -6,6 +6,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -94,22 +96,32 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub(super) struct HeadKeeper {
     heads: Option<Sender<Head>>,
+    failed: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl HeadKeeper {
     pub(super) fn new(path: PathBuf) -> Self {
         let (heads, queue) = channel::<Head>();
+        let failed = Arc::new(AtomicBool::new(false));
+        let last_failed = Arc::clone(&failed);
         let writer = thread::spawn(move || {
             while let Ok(head) = queue.recv() {
                 let newest = queue.try_iter().last().unwrap_or(head);
-                if let Err(error) = newest.write(&path) {
+                let written = newest.write(&path);
+                last_failed.store(written.is_err(), Ordering::Relaxed);
+                if let Err(error) = written {
                     // The head lags behind then, which does no harm while the log is whole.
                     tracing::error!(%error, path = %path.display(), "alarm: the head of the tap log cannot be written");
                 }
             }
         });
-        Self { heads: Some(heads), writer: Some(writer) }
+        Self { heads: Some(heads), failed, writer: Some(writer) }
+    }
+
+    /// Whether the last head is not in its place.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     pub(super) fn keep(&self, head: Head) {

@@ -334,7 +334,7 @@ impl Store {
             begun: true,
             kept: None,
         };
-        if self.head.as_ref() != Some(&head) {
+        if self.head.as_ref() != Some(&head) || self.keeper.has_failed() {
             self.keeper.keep(head.clone());
             self.head = Some(head);
         }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use transit::id::{DeviceId, TapId};
 use transit::sync::Verdict;
 use transit::tap::{Outcome, SealedTap, Tap};
-use validator::log::{Acknowledged, LogFailed, StartUp, TapLog, kept_logs};
+use validator::log::{Acknowledged, LogFailed, LogFiles, StartUp, TapLog, kept_logs};
 use validator::salvage::Salvage;
 use validator::status::Status;
 
@@ -284,6 +284,24 @@ fn a_damaged_head_is_made_anew_from_a_log_that_is_whole() {
     assert!(matches!(refused, LogFailed::Damaged { .. }), "{refused:?}");
     assert!(refused.to_string().contains("set `epoch` of the configuration higher"), "{refused}");
     assert_eq!(Files::of(&path), damaged);
+}
+
+/// The medium of the head was not there for a while.
+#[test]
+fn a_head_that_could_not_be_written_is_written_with_a_later_flush() {
+    let folder = memory_folder();
+    let mut files = LogFiles::at(&folder.path().join("tap.db"));
+    files.head = folder.path().join("medium/head");
+    let (mut log, _) = TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1).unwrap();
+    append(&mut log, &some_tap(), 1);
+    log.flush().wait().unwrap();
+    fs::create_dir(folder.path().join("medium")).unwrap();
+    // No tap comes; the thread that writes heads has its own pace.
+    let written = (0..100_000).any(|_| {
+        log.flush().wait().unwrap();
+        files.head.exists()
+    });
+    assert!(written);
 }
 
 /// A schema that is not one of ours is damage. Whatever changes how SQLite words it would set the logs of a whole fleet
