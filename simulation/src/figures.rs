@@ -12,7 +12,7 @@ use crate::Failed;
 ///
 /// # Errors
 /// The file cannot be read or written, or holds something else than figures.
-pub fn merge<const N: usize>(folder: &Path, own: [(&str, Value); N]) -> Result<(), Failed> {
+pub fn merge<Name: Into<String>>(folder: &Path, own: impl IntoIterator<Item = (Name, Value)>) -> Result<(), Failed> {
     let path = folder.join("figures.json");
     let doing = || format!("merging figures into {}", path.display());
     fs::create_dir_all(folder).map_err(Failed::system(doing()))?;
@@ -21,7 +21,7 @@ pub fn merge<const N: usize>(folder: &Path, own: [(&str, Value); N]) -> Result<(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
         Err(error) => return Err(Failed::system(doing())(error)),
     };
-    figures.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    figures.extend(own.into_iter().map(|(name, value)| (name.into(), value)));
     let text = serde_json::to_string_pretty(&figures).map_err(|error| Failed::system(doing())(error.into()))?;
     // Whoever reads meanwhile finds the old figures or the new ones.
     let next = path.with_extension("json.next");

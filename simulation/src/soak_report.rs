@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Failed;
+use crate::{Failed, figures};
 
 /// The program that is under fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -131,19 +130,7 @@ impl Report {
     /// # Errors
     /// The file cannot be read or written, or holds something else than figures.
     pub fn merge_into(&self, folder: &Path) -> Result<(), Failed> {
-        let path = folder.join("figures.json");
-        let doing = || format!("merging figures into {}", path.display());
-        fs::create_dir_all(folder).map_err(Failed::system(doing()))?;
-        let mut figures: Map<String, Value> = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| Failed::system(doing())(error.into()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
-            Err(error) => return Err(Failed::system(doing())(error)),
-        };
-        figures.extend(self.figures());
-        let text = serde_json::to_string_pretty(&figures).map_err(|error| Failed::system(doing())(error.into()))?;
-        // Whoever reads meanwhile finds the old figures or the new ones.
-        let next = path.with_extension("json.next");
-        fs::write(&next, text + "\n").and_then(|()| fs::rename(&next, &path)).map_err(Failed::system(doing()))
+        figures::merge(folder, self.figures())
     }
 
     fn figures(&self) -> Map<String, Value> {
