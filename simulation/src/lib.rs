@@ -37,6 +37,7 @@ pub mod seeded_event;
 pub mod seeded_gate;
 pub mod seeded_invariants;
 pub mod seeded_model;
+pub mod seeded_outcome;
 pub mod seeded_plan;
 pub mod seeded_timetable;
 pub mod soak;

@@ -14,8 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::seeded_city::{Finished, Happened, run};
+use crate::seeded_city::run;
 use crate::seeded_invariants::violations;
+use crate::seeded_outcome::{Finished, Happened};
 use crate::seeded_plan::plan;
 use crate::{Failed, figures};
 

@@ -14,25 +14,24 @@ use transit::action::SealedAction;
 use transit::desk::ACTIONS_PER_BATCH_MAX;
 use transit::id::{CardToken, TapId};
 use transit::screen::State;
-use transit::tap::{Outcome, SealedTap};
+use transit::tap::SealedTap;
 use validator::config::Core;
 use virtual_card::{Fixture, Picc};
 
 use crate::Failed;
 use crate::city::CLEARING_HOUSE_KEY;
 use crate::seeded_card::{issue, state_of};
-use crate::seeded_clearing_house::{Books, House};
+use crate::seeded_clearing_house::House;
 use crate::seeded_desk::Desk;
 use crate::seeded_event::{DeskVisit, GatePlan, Mishap, Passage, Plan, Presentation, What};
 use crate::seeded_gate::{Acknowledged, Gate, Upload};
 use crate::seeded_model::Model;
+use crate::seeded_outcome::{Ended, Happened};
 
 /// How long a validator waits for the answer to an upload.
 const ANSWER_WITHIN_S: u32 = 10;
 /// How long a rider at the desk takes to lay a card down again.
 const SECOND_TRY_AFTER_S: u32 = 6;
-/// Past every deadline of a pending tap.
-const LONG_AFTER_S: u32 = 100 * 86_400;
 
 /// A city while it runs.
 struct City<'a> {
@@ -44,7 +43,10 @@ struct City<'a> {
     desk: Desk,
     house: House,
     keys: Keys,
-    denied: Vec<CardToken>,
+    denied: Vec<(usize, CardToken)>,
+    /// How many of them each validator knows.
+    listed: Vec<usize>,
+    lost: Vec<String>,
     queue: BinaryHeap<Reverse<Due>>,
     next_number: u32,
     model: Model,
@@ -55,9 +57,6 @@ struct City<'a> {
     happened: Happened,
     trace: String,
 }
-
-/// How often each kind of thing happened, by name.
-pub type Happened = BTreeMap<&'static str, u64>;
 
 /// What a device has sealed.
 enum Sealed {
@@ -95,52 +94,6 @@ enum Step {
         upload: u32,
         chance: u32,
     },
-}
-
-/// A city at its end: no validator works any more, everything is settled.
-#[derive(Debug)]
-pub struct Ended {
-    plan: Plan,
-    gates: Vec<Gate>,
-    desk: Desk,
-    house: House,
-    in_order: House,
-    /// What the cards did.
-    pub model: Model,
-    on_cards: i64,
-    acknowledged: BTreeMap<TapId, Acknowledged>,
-    happened: Happened,
-    trace: String,
-}
-
-/// What is left of a city after its run.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// What the cards did.
-    pub model: Model,
-    /// What is on the cards, in dong.
-    pub on_cards: i64,
-    /// What the clearing house acknowledged, as validators believed.
-    pub acknowledged: BTreeMap<TapId, Acknowledged>,
-    /// The logs of the validators.
-    pub logs: Vec<SealedTap>,
-    /// The journal of the desk.
-    pub journal: Vec<SealedAction>,
-    /// The books of the clearing house.
-    pub books: Books,
-    /// The books of another clearing house, which got everything at once and in order.
-    pub in_order: Books,
-    /// How often each kind of thing happened.
-    pub happened: Happened,
-    /// What happened, a line for each step.
-    pub trace: String,
-}
-
-impl Finished {
-    /// SHA-256 over the trace.
-    pub fn trace_digest(&self) -> String {
-        hex::encode(digest(&SHA256, self.trace.as_bytes()))
-    }
 }
 
 /// Runs `plan` in `folder`, which must be empty. The logs are in `gate-…/log/tap-log.db`, the books in
@@ -186,6 +139,8 @@ impl<'a> City<'a> {
             house: House::new(&folder.join("clearing-house"), fixtures, &plan.gates)?,
             keys,
             denied: Vec::new(),
+            listed: vec![0; plan.gates.len()],
+            lost: Vec::new(),
             queue: planned.collect(),
             next_number: u32::try_from(plan.events.len()).unwrap_or(u32::MAX),
             model: Model { issued, ..Model::default() },
@@ -269,17 +224,19 @@ impl<'a> City<'a> {
             What::ClearingHouseDies { table, after_rows } => self.house.will_die(table, after_rows).map(done),
             What::ClearingHouseRestart => {
                 self.house.mend()?;
-                self.house.restart().map(done)
+                self.house.restart()?;
+                self.look_for_acknowledged(at).map(done)
             }
             What::Deny { card } => {
                 let uid = self.cards[card].0.identity().uid;
-                self.denied.push(self.keys.token(&uid).map_err(Failed::unexpected)?);
+                self.denied.push((card, self.keys.token(&uid).map_err(Failed::unexpected)?));
                 self.write_deny_list().map(done)
             }
             What::ConfigPush { gate } => {
                 let listed = !self.denied.is_empty();
                 let configuration = core_configuration(self.plan.gates[gate], self.fixtures, listed);
                 self.gates[gate].configure(&configuration)?;
+                self.listed[gate] = self.denied.len();
                 self.look_into_log(gate).map(done)
             }
             What::Settle { day } => self.house.settle(day, at),
@@ -311,6 +268,12 @@ impl<'a> City<'a> {
             Some(State::Attention { .. }) => "already paid",
             Some(State::Idle | State::OutOfService { .. }) => "something else",
         });
+        let is_listed = self.denied[..self.listed[number]].iter().any(|(denied, _)| *denied == place);
+        if is_listed && before != after {
+            self.model
+                .denied_rides
+                .push(format!("card {place} was debited at {at} at gate {number}, which knew that it is denied"));
+        }
         if admitted && mishap == Some(Mishap::PowerLost) {
             self.model.forgot(place);
         }
@@ -353,6 +316,14 @@ impl<'a> City<'a> {
         let new = self.desk.steps_from(self.seen_of_journal)?;
         self.seen_of_journal += new.len();
         self.sealed_in_order.extend(new.into_iter().map(Sealed::Step));
+        Ok(())
+    }
+
+    /// A clearing house that has just started has everything that it had acknowledged.
+    fn look_for_acknowledged(&mut self, at: u32) -> Result<(), Failed> {
+        let held = self.house.hashes()?;
+        let lost = self.acknowledged.values().filter(|said| !held.contains(&said.hash[..]));
+        self.lost.extend(lost.map(|said| format!("tap {} was acknowledged and lost before {at}", said.tap)));
         Ok(())
     }
 
@@ -400,6 +371,7 @@ impl<'a> City<'a> {
     ) -> Result<String, Failed> {
         let Some(said) = self.house.receive(&upload.body, at)? else {
             self.count("the clearing house died at an upload");
+            self.look_for_acknowledged(at)?;
             return Ok("the clearing house dies".to_owned());
         };
         self.count(if answer.0.is_empty() { "answers dropped" } else { "answers" });
@@ -440,7 +412,7 @@ impl<'a> City<'a> {
     }
 
     fn write_deny_list(&self) -> Result<(), Failed> {
-        let cards: Vec<_> = self.denied.iter().map(|token| format!("\"{token}\"")).collect();
+        let cards: Vec<_> = self.denied.iter().map(|(_, token)| format!("\"{token}\"")).collect();
         let text = format!("version = {}\ncards = [{}]\n", self.denied.len(), cards.join(", "));
         for gate in &self.plan.gates {
             let path = self.folder.join(format!("gate-{}/deny-list.toml", gate.device));
@@ -483,38 +455,9 @@ impl<'a> City<'a> {
             model: self.model,
             on_cards,
             acknowledged: self.acknowledged,
+            lost: self.lost,
             happened: self.happened,
             trace: self.trace,
-        })
-    }
-}
-
-impl Ended {
-    /// Looks into every log and both books.
-    ///
-    /// # Errors
-    /// One cannot be read.
-    pub fn look(&mut self) -> Result<Finished, Failed> {
-        let long_after = self.plan.ends_at + LONG_AFTER_S;
-        let logs: Vec<_> = self.gates.iter().map(|gate| gate.taps_from(0)).collect::<Result<_, _>>()?;
-        let books = self.house.books(long_after)?;
-        let in_order = self.in_order.books(long_after)?;
-        let mut happened = self.happened.clone();
-        for tap in logs.iter().flatten().filter_map(|sealed| sealed.open().ok()) {
-            *happened.entry(outcome_name(tap.outcome)).or_default() += 1;
-        }
-        let mut trace = self.trace.clone();
-        let _ = writeln!(trace, "over: {} on the cards, {:?}", self.on_cards, books.balances);
-        Ok(Finished {
-            model: self.model.clone(),
-            on_cards: self.on_cards,
-            acknowledged: self.acknowledged.clone(),
-            logs: logs.concat(),
-            journal: self.desk.steps_from(0)?,
-            books,
-            in_order,
-            happened,
-            trace,
         })
     }
 }
@@ -525,18 +468,6 @@ impl Sealed {
             Self::Tap(tap) => tap.as_bytes(),
             Self::Step(step) => step.as_bytes(),
         }
-    }
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done => "taps done",
-        Outcome::Unknown => "taps unknown",
-        Outcome::Void => "taps void",
-        Outcome::Declined(_) => "taps declined",
-        Outcome::Confirmed { .. } => "taps that confirm one",
-        Outcome::Voided { .. } => "taps that void one",
-        Outcome::Evidence => "taps of evidence",
     }
 }
 

@@ -204,6 +204,16 @@ impl House {
         Ok(())
     }
 
+    /// The hashes of every tap and every step in the books.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn hashes(&self) -> Result<BTreeSet<Vec<u8>>, Failed> {
+        let books = Connection::open(&self.database).map_err(Failed::unexpected)?;
+        let sql = "SELECT substr(bytes, -32) FROM tap UNION ALL SELECT substr(bytes, 417, 32) FROM action";
+        Ok(rows(&books, sql, |row| row.get(0))?.into_iter().collect())
+    }
+
     /// Everything that is in the books, and what waits in suspense at the moment `at`.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use transit::id::{CardToken, TapId};
 use transit::sync::Verdict;
 use transit::tap::{Outcome, SealedTap, Tap};
 
-use crate::seeded_city::Finished;
 use crate::seeded_clearing_house::Books;
 use crate::seeded_model::{Load, Name};
+use crate::seeded_outcome::Finished;
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Violation {
 type Invariant = fn(&Finished) -> Result<(), String>;
 
 /// Every invariant by its name.
-pub const INVARIANTS: [(&str, Invariant); 8] = [
+pub const INVARIANTS: [(&str, Invariant); 9] = [
     ("cards change as a whole", cards_change_as_a_whole),
     ("money is conserved", money_is_conserved),
     ("each debit is in the ledger once", each_debit_is_in_the_ledger_once),
@@ -33,6 +33,7 @@ pub const INVARIANTS: [(&str, Invariant); 8] = [
     ("nothing waits that a card has decided", nothing_waits_that_a_card_has_decided),
     ("late and shuffled settle as in order", late_and_shuffled_settle_as_in_order),
     ("rides never exceed debits", rides_never_exceed_debits),
+    ("denied cards do not ride", denied_cards_do_not_ride),
 ];
 
 /// Looks at all of them.
@@ -128,6 +129,7 @@ fn each_debit_is_in_the_ledger_once(finished: &Finished) -> Result<(), String> {
 /// What the clearing house has acknowledged is in its books and in the log, with the same bytes; and all that is in the
 /// logs came.
 fn no_acknowledged_tap_is_lost(finished: &Finished) -> Result<(), String> {
+    finished.lost.first().map_or(Ok(()), |lost| Err(lost.clone()))?;
     let hashes = |taps: &[SealedTap], actions: &[SealedAction]| -> BTreeMap<Option<TapId>, [u8; 32]> {
         let taps = taps.iter().map(|tap| (tap.claimed_id(), tap.hash()));
         taps.chain(actions.iter().map(|action| (action.claimed_id(), action.hash()))).collect()
@@ -245,6 +247,12 @@ fn rides_never_exceed_debits(finished: &Finished) -> Result<(), String> {
     free.map_or(Ok(()), |(card, rides)| {
         Err(format!("the rider of card {card} was let in {rides} times more often than the card committed"))
     })
+}
+
+/// A validator that has a card on its list of denied ones takes nothing from it, and so lets nobody in but on a debit of
+/// before.
+fn denied_cards_do_not_ride(finished: &Finished) -> Result<(), String> {
+    finished.model.denied_rides.first().map_or(Ok(()), |ride| Err(ride.clone()))
 }
 
 fn name(tap: TapId) -> Name {

@@ -62,6 +62,8 @@ pub struct Model {
     pub admitted: BTreeMap<usize, u32>,
     /// How often the power of a validator went after it had let a rider in and before that was on the disk, by card.
     pub forgotten: BTreeMap<usize, u32>,
+    /// Rides of denied cards at validators that had them on their list.
+    pub denied_rides: Vec<String>,
     /// What no card should do.
     pub wrong: Vec<String>,
 }

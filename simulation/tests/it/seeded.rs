@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use simulation::seeded::{Extent, run_all, run_seed};
-use simulation::seeded_city::{Ended, run};
+use simulation::seeded_city::run;
 use simulation::seeded_event::Plan;
 use simulation::seeded_invariants::{INVARIANTS, violations};
 use simulation::seeded_model::CardState;
+use simulation::seeded_outcome::Ended;
 use simulation::seeded_plan::plan;
 use tempfile::TempDir;
 
@@ -195,4 +196,11 @@ fn a_ride_without_a_debit_is_seen() {
     let mut broken = Broken::new();
     *broken.ended.model.admitted.entry(0).or_default() += 100;
     assert_named(broken, "rides never exceed debits");
+}
+
+#[test]
+fn a_ride_of_a_denied_card_is_seen() {
+    let mut broken = Broken::new();
+    broken.ended.model.denied_rides.push("card 3 at gate 1".to_owned());
+    assert_named(broken, "denied cards do not ride");
 }
