@@ -205,7 +205,7 @@ impl<'a> City<'a> {
                 self.look_into_journal().map(done)
             }
             What::Restart { gate, cursor_lost } => {
-                self.gates[gate].restart(cursor_lost);
+                self.gates[gate].restart(cursor_lost)?;
                 self.look_into_log(gate).map(done)
             }
             What::ClockJump { gate, by_s } => {
@@ -252,7 +252,7 @@ impl<'a> City<'a> {
         let clock = gate.clock(at).0;
         let (card, shown) = gate.present(card, &fixture.identity().uid, at, mishap)?;
         if idle_after {
-            gate.idle();
+            gate.idle()?;
         }
         let after = state_of(fixture, &card)?;
         *pocket = Some(card);

@@ -46,7 +46,7 @@ pub struct Gate {
     outbox: Outbox,
     in_flight: Option<u32>,
     random: ChaCha8Rng,
-    refuses: Option<Refusing>,
+    refusal: Option<Refusal>,
     /// How often a write to its log was refused.
     pub refused_writes: u64,
     /// How often it found at start that the process before had died past an intent.
@@ -55,8 +55,13 @@ pub struct Gate {
 
 /// What its disk refuses.
 #[derive(Debug, Clone, Copy)]
-struct Refusing {
+struct Refusal {
+    write: LogWrite,
+    /// Once the log has so many taps.
+    from_taps: u32,
     lasts: bool,
+    /// It has refused something.
+    is_known: bool,
 }
 
 /// Taps on their way.
@@ -99,11 +104,11 @@ impl Gate {
             outbox: Outbox::new(Cursor { epoch: 0, through: 0 }, RETRY_MS),
             in_flight: None,
             random: ChaCha8Rng::seed_from_u64(seed ^ u64::from(plan.device) << 32),
-            refuses: None,
+            refusal: None,
             refused_writes: 0,
             adopted_intents: 0,
         };
-        gate.open_log();
+        gate.open_log()?;
         Ok(gate)
     }
 
@@ -125,18 +130,19 @@ impl Gate {
     pub fn configure(&mut self, configuration: &str) -> Result<(), Failed> {
         self.engine.close_log();
         (self.engine, self.device, self.public_key) = load(&self.folder, configuration)?;
-        self.open_log();
-        Ok(())
+        self.open_log().map(drop)
     }
 
     /// Its processes end, and others take their place.
-    pub fn restart(&mut self, cursor_lost: bool) {
+    ///
+    /// # Errors
+    /// The log cannot be opened though no fault of the plan explains it.
+    pub fn restart(&mut self, cursor_lost: bool) -> Result<(), Failed> {
         self.in_flight = None;
         if cursor_lost {
             self.outbox = Outbox::new(Cursor { epoch: 0, through: 0 }, RETRY_MS);
         }
-        self.engine.close_log();
-        self.open_log();
+        self.open_log().map(drop)
     }
 
     /// Its disk refuses `write` once `after_taps` more taps are in the log.
@@ -144,19 +150,13 @@ impl Gate {
     /// # Errors
     /// The log cannot be prepared for that.
     pub fn refuse(&mut self, write: LogWrite, after_taps: u32, lasts: bool) -> Result<(), Failed> {
-        self.refuses = Some(Refusing { lasts });
-        let log = self.connect()?;
-        let taps: u32 = log
+        self.repair()?;
+        let taps: u32 = self
+            .connect()?
             .query_row("SELECT coalesce(max(sequence), 0) FROM tap", [], |row| row.get(0))
             .map_err(Failed::unexpected)?;
-        log.execute_batch(&format!(
-            "DROP TRIGGER IF EXISTS disk_fault;
-             CREATE TRIGGER disk_fault BEFORE {} WHEN (SELECT coalesce(max(sequence), 0) FROM tap) >= {}
-             BEGIN SELECT RAISE(ABORT, 'the disk refuses'); END",
-            write.operation(),
-            taps + after_taps
-        ))
-        .map_err(Failed::unexpected)
+        self.refusal = Some(Refusal { write, from_taps: taps + after_taps, lasts, is_known: false });
+        if self.engine.log().is_some() { self.prepare_refusal() } else { Ok(()) }
     }
 
     /// Its disk takes writes again.
@@ -164,7 +164,23 @@ impl Gate {
     /// # Errors
     /// The log cannot be written.
     pub fn repair(&mut self) -> Result<(), Failed> {
-        self.refuses = None;
+        self.refusal = None;
+        self.forget_refusal()
+    }
+
+    /// A trigger stands for the disk. It is there while the log is open alone: a log that has one when it is opened is not
+    /// as its program made it.
+    fn prepare_refusal(&self) -> Result<(), Failed> {
+        let Some(Refusal { write, from_taps, .. }) = self.refusal else { return Ok(()) };
+        let sql = format!(
+            "CREATE TRIGGER disk_fault BEFORE {} WHEN (SELECT coalesce(max(sequence), 0) FROM tap) >= {from_taps}
+             BEGIN SELECT RAISE(ABORT, 'the disk refuses'); END",
+            write.operation()
+        );
+        self.connect()?.execute_batch(&sql).map_err(Failed::unexpected)
+    }
+
+    fn forget_refusal(&self) -> Result<(), Failed> {
         self.connect()?.execute_batch("DROP TRIGGER IF EXISTS disk_fault").map_err(Failed::unexpected)
     }
 
@@ -181,7 +197,7 @@ impl Gate {
         mishap: Option<Mishap>,
     ) -> Result<(Picc, Option<State>), Failed> {
         let rnd_a = self.random.random();
-        if self.engine.log().is_none() && !self.open_log() {
+        if self.engine.log().is_none() && !self.open_log()? {
             return Ok((card, None));
         }
         let dies = matches!(mishap, Some(Mishap::ProcessDies { .. }));
@@ -202,6 +218,8 @@ impl Gate {
                 }
                 Some(state)
             }
+            // The disk has not refused: the process is gone.
+            Err(_) if dies => None,
             Err(_) => {
                 self.log_failed();
                 None
@@ -218,17 +236,21 @@ impl Gate {
             self.in_flight = None;
         }
         if self.engine.log().is_none() {
-            self.open_log();
+            self.open_log()?;
         }
         Ok((field.field.remove(), shown))
     }
 
     /// No card is there: what is in the log goes to the disk.
-    pub fn idle(&mut self) {
+    ///
+    /// # Errors
+    /// As [`Gate::restart`].
+    pub fn idle(&mut self) -> Result<(), Failed> {
         if self.engine.log().is_some_and(|log| log.flush().wait().is_err()) {
             self.log_failed();
-            self.open_log();
+            self.open_log()?;
         }
+        Ok(())
     }
 
     /// What is to be uploaded at the true time `at`, if anything.
@@ -317,28 +339,29 @@ impl Gate {
         self.engine.close_log();
     }
 
-    /// As a validator's core does once a second while it is out of service.
-    fn open_log(&mut self) -> bool {
-        if self.refuses.is_some_and(|refusing| !refusing.lasts) {
-            // One write was refused; the next one is not.
-            let _ = self.repair();
+    /// Opens the log, as a validator's core does at its start and once a second while it is out of service; whether it
+    /// is in service then.
+    fn open_log(&mut self) -> Result<bool, Failed> {
+        self.engine.close_log();
+        match self.refusal {
+            Some(Refusal { is_known: true, lasts: true, .. }) => return Ok(false),
+            Some(Refusal { is_known: true, lasts: false, .. }) => self.repair()?,
+            Some(_) => self.forget_refusal()?,
+            None => {}
         }
-        match TapLog::open(&self.log(), self.device, 1) {
-            Ok((log, start_up)) => {
-                self.adopted_intents += u64::from(start_up.unknown.is_some());
-                self.engine.use_log(log);
-            }
-            Err(_) => {
-                self.refused_writes += 1;
-                return false;
-            }
-        }
-        true
+        let (log, start_up) = TapLog::open(&self.log(), self.device, 1).map_err(Failed::unexpected)?;
+        self.adopted_intents += u64::from(start_up.unknown.is_some());
+        self.engine.use_log(log);
+        self.prepare_refusal()?;
+        Ok(true)
     }
 
     fn log_failed(&mut self) {
         self.engine.close_log();
         self.refused_writes += 1;
+        if let Some(refusal) = &mut self.refusal {
+            refusal.is_known = true;
+        }
     }
 
     fn connect(&self) -> Result<Connection, Failed> {
