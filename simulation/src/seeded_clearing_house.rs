@@ -40,8 +40,8 @@ pub struct Books {
     pub balances: BTreeMap<String, i64>,
     /// Names and verdicts of what was kept aside.
     pub kept_aside: Vec<(String, String)>,
-    /// Kinds and details of what does not fit.
-    pub findings: Vec<(String, String)>,
+    /// Kinds, taps or steps, and details of what does not fit.
+    pub findings: Vec<(String, String, String)>,
     /// What the statements of all days say together.
     pub settled: BTreeMap<SettledLine, BTreeSet<String>>,
     /// What the audit says is wrong, if anything.
@@ -247,8 +247,8 @@ impl House {
             kept_aside: rows(&books, "SELECT coalesce(tap, ''), verdict FROM kept_aside", |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?,
-            findings: rows(&books, "SELECT kind, detail FROM finding ORDER BY id", |row| {
-                Ok((row.get(0)?, row.get(1)?))
+            findings: rows(&books, "SELECT kind, tap, detail FROM finding ORDER BY id", |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?,
             settled: settled(&books)?,
             wrong,
