@@ -172,7 +172,7 @@ fn fares_are_decided_again_alike(finished: &Finished) -> Result<(), String> {
 }
 
 /// An unknown tap is decided as soon as a proven tap of its card reads, writes or names the record that it was to write,
-/// or its own validator saw the card without it, and a load in the same way. Whatever waits else is unresolved at its
+/// or its own validator saw the card as it was before it, and a load in the same way. Whatever waits else is unresolved at its
 /// deadline, and pays nobody.
 fn nothing_waits_that_a_card_has_decided(finished: &Finished) -> Result<(), String> {
     let suspense = &finished.books.suspense;
@@ -192,7 +192,7 @@ fn nothing_waits_that_a_card_has_decided(finished: &Finished) -> Result<(), Stri
                 proven.extend([written, written.saturating_sub(1), written.saturating_sub(2)].map(|at| (tap.card, at)));
             }
             Outcome::Voided { names } => {
-                voided.insert(names);
+                voided.insert((names, wanted(tap)));
             }
             Outcome::Unknown | Outcome::Void | Outcome::Declined(_) | Outcome::Confirmed { .. } | Outcome::Evidence => {
             }
@@ -218,7 +218,9 @@ fn nothing_waits_that_a_card_has_decided(finished: &Finished) -> Result<(), Stri
     for tap in taps.iter().filter(|tap| waiting.contains_key(&name(tap.id))) {
         let decided = proven.contains(&(tap.card, wanted(tap)));
         ensure(!decided, || format!("tap {} waits, and its card has decided it", tap.id))?;
-        ensure(!voided.contains(&tap.id), || format!("tap {} waits, and its validator has voided it", tap.id))?;
+        ensure(!voided.contains(&(tap.id, wanted(tap))), || {
+            format!("tap {} waits, and its validator has voided it", tap.id)
+        })?;
     }
     Ok(())
 }
