@@ -52,9 +52,10 @@ soak: build ## fail every call to the file system, kill at every step, cut the n
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
 		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300)
 
-torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), then let attackers try
+torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), and RANDOM_SCHEDULES (20000), and let attackers try
 	$(CARGO) build --locked --quiet --release -p simulation
 	nice $(OPTIMISED)/simulation attack --figures $(FIGURES)
+	nice $(OPTIMISED)/simulation torn --random $(or $(RANDOM_SCHEDULES),20000) --figures $(FIGURES)
 	nice $(OPTIMISED)/simulation torn --presentations $(or $(PRESENTATIONS),4) --figures $(FIGURES)
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding

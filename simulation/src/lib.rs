@@ -60,6 +60,7 @@ pub mod torn_bench;
 pub mod torn_books;
 pub mod torn_fault;
 pub mod torn_gate;
+pub mod torn_random;
 pub mod torn_report;
 
 /// Why a run cannot go on.

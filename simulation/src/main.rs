@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulation::{attack, by_hand, morning, seeded, soak, torn};
+use simulation::{attack, by_hand, morning, seeded, soak, torn, torn_random};
 
 /// The whole system as separate real processes, with virtual cards behind a real pcscd.
 #[derive(Parser)]
@@ -103,6 +103,12 @@ enum Command {
         /// The most presentations of a schedule.
         #[arg(long, default_value_t = 4)]
         presentations: u8,
+        /// Play so many longer schedules at random instead.
+        #[arg(long)]
+        random: Option<u64>,
+        /// What the first random schedule follows from; the next number is the next one's.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         /// The cards, keys and tariff.
         #[arg(long, default_value = "fixtures")]
         fixtures: PathBuf,
@@ -165,7 +171,13 @@ fn main() -> ExitCode {
             figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
             report.conclude(json, &mut out)
         }),
-        Command::Torn { presentations, fixtures, figures, json } => {
+        Command::Torn { random: Some(schedules), seed, fixtures, figures, json, .. } => {
+            torn_random::play(torn_random::Extent { schedules, seed }, &fixtures).and_then(|report| {
+                figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
+                report.conclude(json, &mut out)
+            })
+        }
+        Command::Torn { presentations, fixtures, figures, json, .. } => {
             let (faults, intents) = (torn::Fault::ALL, torn::Intents::Kept);
             let extent = torn::Extent { presentations, faults, intents };
             torn::explore(extent, &fixtures).and_then(|report| {

@@ -62,7 +62,7 @@ pub fn explore(extent: Extent, fixtures: &Path) -> Result<Report, Failed> {
     let mut states = vec![(1, Vec::new(), start)];
     for presentation in 1..=extent.presentations {
         let is_last = presentation == extent.presentations;
-        let bar = progress(states.len(), presentation);
+        let bar = progress(states.len() as u64, &format!("presentation {presentation}"));
         let (layer, next) = (Mutex::new(Layer::new()), AtomicUsize::new(0));
         let work = |bench: &Mutex<Bench>| {
             let mut bench = lock(bench);
@@ -131,12 +131,18 @@ fn gaps(presentations_before: usize) -> &'static [u32] {
     if presentations_before == 0 { &LATER_S[1..] } else { &LATER_S }
 }
 
-fn progress(states: usize, presentation: u8) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos} of {len} states, {eta} left");
-    let bar = ProgressBar::new(states as u64).with_message(format!("presentation {presentation}"));
+/// A schedule, for people.
+pub(crate) fn told(path: &[Presented]) -> String {
+    let told = path.iter().map(|(gate, later_s, fault)| format!("validator {gate}, {later_s} s later, {fault}"));
+    told.collect::<Vec<_>>().join(", then ")
+}
+
+pub(crate) fn progress(length: u64, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {pos} of {len}, {eta} left");
+    let bar = ProgressBar::new(length).with_message(what.to_owned());
     if let Ok(style) = style { bar.with_style(style) } else { bar }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

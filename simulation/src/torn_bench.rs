@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use card_crypto::Transport;
 use ring::digest::{Context, SHA256};
@@ -31,8 +31,9 @@ pub const ELSEWHERE: usize = 2;
 
 /// 2026-11-24 10:00 in Hanoi, and its service day in days since 2000-01-01.
 const MORNING: virtual_card::Moment = virtual_card::Moment { now: 1_795_489_200, today: 9824 };
-/// An ordinary card with the money for six rides.
+/// An ordinary card, with the money for as many rides as it keeps records.
 const CARD: &str = "torn";
+const PURSE: (&str, &str) = ("50000", "100000");
 /// What a ride costs, in đồng.
 pub const FARE: i64 = 8000;
 /// The pass-back window of the tariff.
@@ -127,7 +128,7 @@ impl Bench {
         let reads_older = Gate::new(SITES[ELSEWHERE], &older, fixtures, intents, 2)?;
         let books = Books::open(folder.path(), fixtures, &SITES)?;
         let keys = TestKeys::load(&fixtures.join("keys/test-card-keys.toml")).map_err(Failed::unexpected)?;
-        let path = fixtures.join("cards").join(CARD).with_extension("toml");
+        let path = richer_card(&fixtures.join("cards"), folder.path())?;
         let fixture = Fixture::load(&path, &keys, MORNING).map_err(Failed::unexpected)?;
         let path = fixtures.join("hanoi/tariff.toml");
         let text = fs::read_to_string(&path).map_err(Failed::system(format!("reading {}", path.display())))?;
@@ -206,34 +207,16 @@ impl Bench {
     /// # Errors
     /// Something fails without a fault.
     pub fn settle(&mut self, state: &State) -> Result<Verdict, Failed> {
-        let log_destroyed = state.logs.iter().any(|log| log.epoch > 1);
-        let mut verdict = Verdict { log_destroyed, ..Verdict::default() };
-        let uploaded_at = Moment(state.at.0 + 60);
+        let mut verdict = Verdict { log_destroyed: state.log_destroyed(), ..Verdict::default() };
         for gate in 0..SITES.len() {
-            let mut later = self.present(state, gate, BEFORE_LATER_TAP_S, Fault::None)?;
-            if later.card == state.card {
-                // The rider was let in on what the card had paid before. Nothing was written on it, so that nothing is
-                // proven: the next tap is the one.
-                verdict.recoveries += 1;
-                later = self.present(&later, gate, BEFORE_LATER_TAP_S, Fault::None)?;
-            }
-            self.books.empty()?;
-            let mut outboxes = [outbox(), outbox(), outbox()];
-            if gate == ELSEWHERE {
-                for (site, (log, outbox)) in SITES.iter().zip(state.logs.iter().zip(&mut outboxes)) {
-                    self.books.upload(*site, log, outbox, uploaded_at)?;
-                }
-                verdict.at_once = self.count(state)?;
-            }
-            for (site, (log, outbox)) in SITES.iter().zip(later.logs.iter().zip(&mut outboxes)) {
-                self.books.upload(*site, log, outbox, Moment(later.at.0 + 60))?;
-            }
-            verdict.after_tap[gate] = self.count(&later)?;
+            let (at_once, after_tap, is_recovery) = self.settle_at(state, gate)?;
+            verdict.at_once = at_once;
+            verdict.after_tap[gate] = after_tap;
+            verdict.recoveries += u32::from(is_recovery);
         }
-        self.books.verify()?;
-        if log_destroyed {
-            let left =
-                present(&mut self.reads_older, ELSEWHERE, &self.fixture, state, BEFORE_LATER_TAP_S, Fault::None)?;
+        if verdict.log_destroyed {
+            let gate = &mut self.reads_older;
+            let left = present(gate, ELSEWHERE, &self.fixture, state, BEFORE_LATER_TAP_S, Fault::None)?;
             let later = after(&self.fixture, state, ELSEWHERE, BEFORE_LATER_TAP_S, left)?;
             self.books.empty()?;
             for (site, log) in SITES.iter().zip(&later.logs) {
@@ -242,6 +225,32 @@ impl Bench {
             verdict.after_older_records = Some(self.count(&later)?);
         }
         Ok(verdict)
+    }
+
+    /// What `state` comes to at once, and after one later good tap at `gate`; and whether the rider was first let in there on
+    /// an earlier debit.
+    ///
+    /// # Errors
+    /// Something fails without a fault.
+    pub fn settle_at(&mut self, state: &State, gate: usize) -> Result<(Count, Count, bool), Failed> {
+        let mut later = self.present(state, gate, BEFORE_LATER_TAP_S, Fault::None)?;
+        let is_recovery = later.card == state.card;
+        if is_recovery {
+            // Nothing was written on the card, so that nothing is proven: the next tap is the one.
+            later = self.present(&later, gate, BEFORE_LATER_TAP_S, Fault::None)?;
+        }
+        self.books.empty()?;
+        let mut outboxes = SITES.map(|_| outbox());
+        let mut counts = [Count::default(); 2];
+        for (state, count) in [state, &later].into_iter().zip(&mut counts) {
+            for (site, (log, outbox)) in SITES.iter().zip(state.logs.iter().zip(&mut outboxes)) {
+                self.books.upload(*site, log, outbox, Moment(state.at.0 + 60))?;
+            }
+            *count = self.count(state)?;
+        }
+        self.books.verify()?;
+        let [at_once, after_tap] = counts;
+        Ok((at_once, after_tap, is_recovery))
     }
 
     /// Compares the books with the card and with what the rider saw.
@@ -275,6 +284,11 @@ impl fmt::Display for Count {
 }
 
 impl State {
+    /// Whether a log was destroyed on the way.
+    pub fn log_destroyed(&self) -> bool {
+        self.logs.iter().any(|log| log.epoch > 1)
+    }
+
     /// The same with another memory in the card.
     #[must_use]
     pub fn with_card(&self, card: Memory) -> Self {
@@ -305,6 +319,17 @@ impl State {
         key.copy_from_slice(context.finish().as_ref());
         Ok(key)
     }
+}
+
+/// The file of the card in `folder`, with its layout.
+fn richer_card(cards: &Path, folder: &Path) -> Result<PathBuf, Failed> {
+    let copying = || Failed::system(format!("copying a card of {}", cards.display()));
+    let name = Path::new(CARD).with_extension("toml");
+    let text = fs::read_to_string(cards.join(&name)).map_err(copying())?;
+    let path = folder.join(name);
+    fs::write(&path, text.replace(PURSE.0, PURSE.1)).map_err(copying())?;
+    fs::copy(cards.join("layout-1.toml"), folder.join("layout-1.toml")).map_err(copying())?;
+    Ok(path)
 }
 
 fn present(

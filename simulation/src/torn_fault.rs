@@ -43,6 +43,10 @@ pub enum Fault {
     LostAfter(Exchange),
     /// A bit of the answer is another.
     Mutated(Exchange),
+    /// The card leaves the field within the answer to the command of this number, of which so many bytes arrive.
+    CutInAnswer(u32, usize),
+    /// The answer to the command of this number is another, which follows from a seed.
+    Distorted(u32, u64),
     /// The validator's power goes, and comes back.
     PowerLost(PowerLoss),
     /// The log does not take the intent.
@@ -93,6 +97,8 @@ impl fmt::Display for Fault {
             Self::LostBefore(exchange) => write!(f, "lost before {exchange:?}"),
             Self::LostAfter(exchange) => write!(f, "lost after {exchange:?}"),
             Self::Mutated(exchange) => write!(f, "answer of {exchange:?} mutated"),
+            Self::CutInAnswer(number, bytes) => write!(f, "lost {bytes} bytes into answer {number}"),
+            Self::Distorted(number, seed) => write!(f, "answer {number} distorted by {seed}"),
             Self::PowerLost(moment) => write!(f, "power lost {moment:?}"),
             Self::IntentWriteFails => f.write_str("intent write fails"),
             Self::OutcomeWriteFails => f.write_str("outcome write fails"),

@@ -14,6 +14,7 @@ use transit::time::Moment;
 use validator::config::{Core, DenyList};
 use validator::engine::{Engine, Rules};
 use validator::log::{LogFailed, TapLog};
+use virtual_card::distortion::distorted;
 use virtual_card::{CardInField, Identity, Memory, Picc};
 
 use crate::Failed;
@@ -363,6 +364,9 @@ fn faulty(card: Picc, fault: Fault) -> CardInField {
             }
             answer
         })),
+        Fault::CutInAnswer(number, bytes) => field.with_fault(virtual_card::Fault::LoseInAnswer(number, bytes)),
+        Fault::Distorted(number, seed) => field
+            .with_mutation(Box::new(move |at, answer| if at == number { distorted(&answer, seed) } else { answer })),
         Fault::None
         | Fault::PowerLost(_)
         | Fault::IntentWriteFails
@@ -379,6 +383,8 @@ fn power_loss(fault: Fault) -> Option<PowerLoss> {
         | Fault::LostBefore(_)
         | Fault::LostAfter(_)
         | Fault::Mutated(_)
+        | Fault::CutInAnswer(..)
+        | Fault::Distorted(..)
         | Fault::IntentWriteFails
         | Fault::OutcomeWriteFails
         | Fault::TapWriteFails
@@ -403,6 +409,8 @@ fn trigger(fault: Fault) -> Option<&'static str> {
         | Fault::LostBefore(_)
         | Fault::LostAfter(_)
         | Fault::Mutated(_)
+        | Fault::CutInAnswer(..)
+        | Fault::Distorted(..)
         | Fault::PowerLost(_)
         | Fault::LogDestroyed => None,
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::torn::Presented;
+use crate::torn::{Presented, told};
 use crate::torn_bench::{Count, Verdict};
 use crate::{Failed, figures};
 
@@ -91,14 +91,10 @@ impl Report {
         let is_wrong = after_tap.iter().any(|count| wrong(count) + lost(count) + count.suspense > 0)
             || wrong(at_once) + lost(at_once) > 0;
         if is_wrong && self.problems.len() < PROBLEMS_SHOWN {
-            let path: Vec<_> = path
-                .iter()
-                .map(|(gate, later_s, fault)| format!("validator {gate}, {later_s} s later, {fault}"))
-                .collect();
             let after: Vec<_> = after_tap.iter().map(Count::to_string).collect();
             self.problems.push(format!(
                 "{}: {at_once}; after one later tap at each validator: {}",
-                path.join(", then "),
+                told(path),
                 after.join("; ")
             ));
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use simulation::torn::{Exchange, Extent, Fault, Intents, Report, explore};
+use simulation::torn_random::{self, play};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -51,4 +52,13 @@ fn a_green_whose_outcome_the_disk_had_not_kept_is_shown_again() {
     let report = explored(2, Fault::UNSYNCED, Intents::Kept);
     assert_eq!((report.lost, report.phantom, report.double), (0, 0, 0));
     assert!(report.free_rides > 0);
+}
+
+/// Longer schedules, answers cut and distorted anywhere, three validators.
+#[test]
+fn no_random_schedule_loses_makes_up_or_gives_away() {
+    let report = play(torn_random::Extent { schedules: 100, seed: 7 }, &fixtures()).unwrap();
+    eprintln!("{report}");
+    assert_eq!(report.problems, [""; 0]);
+    assert!(report.is_good() && report.schedules == 100);
 }
