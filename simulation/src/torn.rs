@@ -5,18 +5,19 @@
 //! come to the same state go on as one and are counted as many: the state is all that the next presentation can
 //! depend on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Failed;
 use crate::torn_bench::{Bench, State, Verdict};
 pub use crate::torn_fault::{Exchange, Fault};
 pub use crate::torn_gate::Intents;
 pub use crate::torn_report::Report;
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// The two validators that stand side by side.
 const GATES: usize = 2;
@@ -47,7 +48,8 @@ struct Reached {
 /// At which validator, how many seconds after the presentation before, and what went wrong.
 pub type Presented = (usize, u32, Fault);
 
-type Layer = HashMap<[u8; 32], Reached>;
+/// By the digests of the states.
+type Layer = BTreeMap<[u8; 32], Reached>;
 
 /// Plays every schedule of `extent` and settles each, on as many threads as there are processors.
 ///
@@ -143,6 +145,6 @@ pub(crate) fn progress(length: u64, what: &str) -> ProgressBar {
     if let Ok(style) = style { bar.with_style(style) } else { bar }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
