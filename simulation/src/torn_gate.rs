@@ -1,6 +1,7 @@
 //! One validator: the product's engine over its own log, whose disk can be kept and put back.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use transit::tap::{CHAIN_START, SealedTap};
 use transit::time::Moment;
 use validator::config::{Core, DenyList};
 use validator::engine::{Engine, Rules};
-use validator::log::{LogFailed, TapLog};
+use validator::log::{LogFailed, LogFiles, TapLog};
 use virtual_card::distortion::distorted;
 use virtual_card::{CardInField, Identity, Memory, Picc};
 
@@ -118,11 +119,13 @@ pub struct Gate {
     laid_out: Option<(Log, Vec<u8>)>,
 }
 
-/// The two files of a log, as a lost power leaves them.
+/// The files of a log, as a lost power leaves them.
 #[derive(Debug)]
 struct Disk {
     database: Vec<u8>,
     write_ahead: Vec<u8>,
+    /// The head in the second place, where there was one yet.
+    head: Option<Vec<u8>>,
 }
 
 impl Gate {
@@ -161,10 +164,11 @@ impl Gate {
     pub fn present(&mut self, log: &Log, presentation: &Presentation<'_>) -> Result<Left, Failed> {
         let Presentation { card: (identity, memory), at, fault, challenge } = *presentation;
         self.lay_out(log)?;
+        let (opened, _) = TapLog::open(&self.path, self.device, log.epoch).map_err(Failed::unexpected)?;
+        // A log that starts with tables of others is refused.
         if let Some(trigger) = trigger(fault) {
             self.sql()?.execute_batch(trigger).map_err(Failed::unexpected)?;
         }
-        let (opened, _) = TapLog::open(&self.path, self.device, log.epoch).map_err(Failed::unexpected)?;
         self.engine.use_log(opened);
         let card = Picc::with_memory(identity.clone(), memory.clone(), Box::new(move || [challenge; 16]));
         let mut field = Watched { field: faulty(card, fault), path: &self.path, moment: power_loss(fault), left: None };
@@ -251,8 +255,10 @@ impl Gate {
         self.read(before)
     }
 
-    /// Puts the file of `log` where the engine finds it.
+    /// Puts the file of `log` where the engine finds it. Its head is made anew: the one in the second place is of whatever
+    /// log was here before.
     fn lay_out(&mut self, log: &Log) -> Result<(), Failed> {
+        remove(&head_of(&self.path))?;
         if let Some((laid_out, file)) = &self.laid_out
             && laid_out == log
         {
@@ -305,7 +311,11 @@ impl Gate {
 
     fn put_back(&self, disk: &Disk) -> Result<(), Failed> {
         write(&self.path, &disk.database)?;
-        write(&beside(&self.path, "-wal"), &disk.write_ahead)
+        write(&beside(&self.path, "-wal"), &disk.write_ahead)?;
+        match &disk.head {
+            Some(head) => write(&head_of(&self.path), head),
+            None => remove(&head_of(&self.path)),
+        }
     }
 
     fn sql(&self) -> Result<Connection, Failed> {
@@ -348,7 +358,9 @@ impl Transport for Watched<'_> {
 
 impl Disk {
     fn now(path: &Path) -> Result<Self, Failed> {
-        Ok(Self { database: read(path)?, write_ahead: read(&beside(path, "-wal"))? })
+        let head = head_of(path);
+        let head = if head.exists() { Some(read(&head)?) } else { None };
+        Ok(Self { database: read(path)?, write_ahead: read(&beside(path, "-wal"))?, head })
     }
 }
 
@@ -459,6 +471,19 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+fn head_of(log: &Path) -> PathBuf {
+    LogFiles::at(log).head
+}
+
+fn remove(path: &Path) -> Result<(), Failed> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Failed::system(format!("removing {}", path.display()))(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failed> {
