@@ -50,7 +50,7 @@ simulate: setup ## run SEEDS (1000) whole cities, each from a seed from SEED (1)
 
 soak: build ## fail every call to the file system, kill at every step, cut the network: KILLS (1000) and NTH (300)
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
-		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300)
+		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300) --long-log
 
 torn: setup ## play every way in which the taps of one card can go wrong, PRESENTATIONS (4), and RANDOM_SCHEDULES (20000), and let attackers try
 	$(CARGO) build --locked --quiet --release -p simulation

@@ -50,6 +50,7 @@ pub mod soak_network;
 pub mod soak_presentation;
 pub mod soak_proxy;
 pub mod soak_report;
+pub mod soak_restart;
 pub mod soak_shim;
 pub mod soak_site;
 pub mod soak_taps;

@@ -76,6 +76,9 @@ enum Command {
         /// Taps of cards while the network is bad and the clearing house is killed.
         #[arg(long, default_value_t = 200)]
         taps_on_bad_network: u32,
+        /// Time starts on a log of 100,000 taps.
+        #[arg(long)]
+        long_log: bool,
         /// What everything random follows from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
             kills_validator,
             nth_validator,
             taps_on_bad_network,
+            long_log,
             seed,
             figures,
             json,
@@ -160,6 +164,7 @@ fn main() -> ExitCode {
                 nth_validator,
                 nth_validator_step: 1,
                 taps_on_bad_network,
+                restart_rows: if long_log { 100_000 } else { 0 },
                 seed,
             };
             let mut progress: Box<dyn Write> = if json { Box::new(io::sink()) } else { Box::new(io::stdout()) };

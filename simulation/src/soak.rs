@@ -20,6 +20,7 @@ use crate::soak_cards::Deck;
 use crate::soak_clearing_house::ClearingHouse;
 use crate::soak_proxy::FaultProxy;
 pub use crate::soak_report::{Report, Target};
+use crate::soak_restart::restarts_ms;
 use crate::soak_shim::{FailingCall, How, Shim, build_poll_shim};
 use crate::soak_site::Site;
 use crate::soak_taps::seal_taps;
@@ -42,10 +43,13 @@ pub struct Extent {
     pub nth_validator_step: u32,
     /// Taps of cards while the network is bad and the clearing house is killed.
     pub taps_on_bad_network: u32,
+    /// How long a log is when starts on it are timed; 0: none are.
+    pub restart_rows: u32,
     /// What everything random follows from.
     pub seed: u64,
 }
 
+const RESTARTS: usize = 15;
 /// Half of the restarts take no longer; a machine that others use as well may stall for longer once in a while.
 const RESTART_MS_MAX: f64 = 1_000.0;
 /// Enough taps to make more than 300 calls.
@@ -71,8 +75,9 @@ pub fn run(extent: Extent, folder: &Path, fixtures: &Path, out: &mut dyn Write) 
     let mut report = Report::default();
     clearing_house(extent, &programs, &folder, &fixtures, shim.clone(), out, &mut report)?;
     validators(extent, &programs, &folder, &fixtures, shim, out, &mut report)?;
-    if report.restart_ms_p50 > RESTART_MS_MAX {
-        report.problems.push(format!("half of the restarts took {:.0} ms or more", report.restart_ms_p50));
+    let medians = [report.restart_ms_p50, report.restart_ms_long_log.unwrap_or_default()];
+    for median in medians.into_iter().filter(|median| *median > RESTART_MS_MAX) {
+        report.problems.push(format!("half of the restarts took {median:.0} ms or more"));
     }
     Ok(report)
 }
@@ -116,7 +121,11 @@ fn validators(
     out: &mut dyn Write,
     report: &mut Report,
 ) -> Result<(), Failed> {
-    if extent.nth_validator == 0 && extent.kills_validator == 0 && extent.taps_on_bad_network == 0 {
+    if extent.nth_validator == 0
+        && extent.kills_validator == 0
+        && extent.taps_on_bad_network == 0
+        && extent.restart_rows == 0
+    {
         return Ok(());
     }
     let poll_shim = build_poll_shim(folder)?;
@@ -176,6 +185,14 @@ fn validators(
         if lane.reader == 0 && extent.taps_on_bad_network > 0 {
             lane.behind_bad_network(extent.taps_on_bad_network, extent.seed)?;
             tell(out, &format!("bad network: {:?}", lane.report.troubles))?;
+        }
+        if lane.reader == 0 && extent.restart_rows > 0 {
+            let mut restarts = restarts_ms(&mut lane.gate()?, extent.restart_rows, RESTARTS)?;
+            restarts.sort_unstable_by(f64::total_cmp);
+            let median = restarts[RESTARTS / 2];
+            lane.report.restart_ms_long_log = Some(median);
+            let rows = extent.restart_rows;
+            tell(out, &format!("a log of {rows} taps: {median:.0} ms from start to service, median of {RESTARTS}"))?;
         }
         taps += lane.taps;
         paid_minor += lane.paid_minor;

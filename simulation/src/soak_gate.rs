@@ -233,6 +233,12 @@ impl Gate {
         said.lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect()
     }
 
+    /// What its core is told.
+    #[must_use]
+    pub fn core_config_path(&self) -> PathBuf {
+        self.folder.join("core.toml")
+    }
+
     /// Where its log lies.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {

@@ -57,6 +57,8 @@ pub struct Report {
     pub restart_ms_p50: f64,
     /// The longest.
     pub restart_ms_max: f64,
+    /// The same with a long log, median; none where that was not done.
+    pub restart_ms_long_log: Option<f64>,
     /// What was not as expected, each with what was done.
     pub problems: Vec<String>,
     /// Every restart.
@@ -107,6 +109,7 @@ impl Report {
             sum.wrong_greens += of.wrong_greens;
             sum.panics += of.panics;
         }
+        self.restart_ms_long_log = self.restart_ms_long_log.or(other.restart_ms_long_log);
         other.restarts_ms.into_iter().for_each(|ms| self.restarted(ms));
         self.problems.extend(other.problems);
     }
@@ -150,6 +153,7 @@ impl Report {
         let own = own.map(|(name, value)| (name.to_owned(), Value::from(value)));
         let troubles = ("network_troubles".to_owned(), Value::from(self.troubles.values().sum::<u32>()));
         let steps = self.kills_at_steps.iter().map(|(step, kills)| (format!("kills_at_{step}"), Value::from(*kills)));
-        own.into_iter().chain([troubles]).chain(steps).collect()
+        let long_log = self.restart_ms_long_log.map(|ms| ("restart_ms_100k_rows".to_owned(), Value::from(ms)));
+        own.into_iter().chain([troubles]).chain(long_log).chain(steps).collect()
     }
 }

@@ -80,7 +80,8 @@ pub(crate) fn read_taps(log: &Path) -> Result<Vec<SealedTap>, Box<dyn std::error
     Ok(sealed.iter().map(|bytes| SealedTap::from_bytes(bytes)).collect::<Result<_, _>>()?)
 }
 
-fn engine(core: Core) -> Engine {
+/// An engine as `validator core` has it.
+pub(crate) fn engine(core: Core) -> Engine {
     let rules = Rules {
         operator: core.config.operator,
         line: core.config.line,

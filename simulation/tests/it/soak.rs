@@ -15,6 +15,7 @@ const NOTHING: Extent = Extent {
     nth_validator: 0,
     nth_validator_step: 1,
     taps_on_bad_network: 0,
+    restart_rows: 0,
     seed: 7,
 };
 
