@@ -44,6 +44,7 @@ pub mod soak;
 pub mod soak_books;
 pub mod soak_cards;
 pub mod soak_clearing_house;
+pub mod soak_clock;
 pub mod soak_gate;
 pub mod soak_kills;
 pub mod soak_network;

@@ -76,6 +76,9 @@ enum Command {
         /// Taps of cards while the network is bad and the clearing house is killed.
         #[arg(long, default_value_t = 200)]
         taps_on_bad_network: u32,
+        /// Jumps of a validator's wall clock, by up to ten years either way.
+        #[arg(long, default_value_t = 200)]
+        clock_jumps: u32,
         /// Time starts on a log of 100,000 taps.
         #[arg(long)]
         long_log: bool,
@@ -151,6 +154,7 @@ fn main() -> ExitCode {
             kills_validator,
             nth_validator,
             taps_on_bad_network,
+            clock_jumps,
             long_log,
             seed,
             figures,
@@ -164,6 +168,7 @@ fn main() -> ExitCode {
                 nth_validator,
                 nth_validator_step: 1,
                 taps_on_bad_network,
+                clock_jumps,
                 restart_rows: if long_log { 100_000 } else { 0 },
                 seed,
             };

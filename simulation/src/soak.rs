@@ -43,6 +43,8 @@ pub struct Extent {
     pub nth_validator_step: u32,
     /// Taps of cards while the network is bad and the clearing house is killed.
     pub taps_on_bad_network: u32,
+    /// Jumps of a validator's wall clock, by up to ten years either way.
+    pub clock_jumps: u32,
     /// How long a log is when starts on it are timed; 0: none are.
     pub restart_rows: u32,
     /// What everything random follows from.
@@ -124,6 +126,7 @@ fn validators(
     if extent.nth_validator == 0
         && extent.kills_validator == 0
         && extent.taps_on_bad_network == 0
+        && extent.clock_jumps == 0
         && extent.restart_rows == 0
     {
         return Ok(());
@@ -198,7 +201,7 @@ fn validators(
         paid_minor += lane.paid_minor;
         report.add(lane.report);
     }
-    let problems = books.examine(taps, paid_minor)?;
+    let problems = books.examine(taps, paid_minor, report.clock_jumps > 0)?;
     report.problems.extend(problems.into_iter().map(|problem| format!("the books of all validators: {problem}")));
     report.taps_through_readers = u32::try_from(taps).unwrap_or(u32::MAX);
     books.end()?;
@@ -223,6 +226,9 @@ fn one_lane(extent: Extent, lane: &mut Lane<'_>, tell: &impl Fn(String)) -> Resu
     let kills = extent.kills_validator / 2;
     lane.under_kills(kills, extent.seed.wrapping_add(u64::from(lane.reader)))?;
     tell(format!("validator core, SIGKILL {kills} times: {:?}", lane.report.kills_at_steps));
+    let jumps = extent.clock_jumps / 2;
+    lane.under_clock_jumps(jumps, extent.seed.wrapping_add(u64::from(lane.reader)))?;
+    tell(format!("validator, {jumps} jumps of the clock"));
     Ok(())
 }
 

@@ -7,8 +7,6 @@ use virtual_card::{Fixture, Moment, Picc, Random, TestKeys};
 
 use crate::Failed;
 
-/// What a ride of line 1 costs with these cards.
-pub const FARE_MINOR: i64 = 8_000;
 const PURSE_MINOR: i64 = 50_000;
 
 /// Makes cards, each with an identifier of its own.

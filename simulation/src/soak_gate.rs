@@ -271,6 +271,9 @@ impl Gate {
         let mut command = Command::new(self.site.programs.join("validator"));
         command.arg(process).arg("--config").arg(self.folder.join(process).with_extension("toml"));
         command.env("RUST_LOG", "warn,refinery_core=error");
+        if let Some(clock) = &self.site.clock {
+            clock.preload(&mut command);
+        }
         command
     }
 

@@ -45,6 +45,8 @@ pub struct Report {
     pub kills_behind_bad_network: u32,
     /// What that network did, by kind.
     pub troubles: BTreeMap<String, u32>,
+    /// Jumps of a validator's wall clock.
+    pub clock_jumps: u32,
     /// Taps that were acknowledged before and missing after.
     pub acknowledged_taps_lost: u32,
     /// By program.
@@ -98,6 +100,7 @@ impl Report {
         for (step, kills) in other.kills_at_steps {
             *self.kills_at_steps.entry(step).or_default() += kills;
         }
+        self.clock_jumps += other.clock_jumps;
         self.kills_behind_bad_network += other.kills_behind_bad_network;
         for (trouble, count) in other.troubles {
             *self.troubles.entry(trouble).or_default() += count;
@@ -142,6 +145,7 @@ impl Report {
         let own = [
             ("kills", self.kills),
             ("kills_acknowledged_taps_lost", self.acknowledged_taps_lost),
+            ("clock_jumps", self.clock_jumps),
             ("nth_call_failures_clearing_house", house.nth_call_failures),
             ("nth_call_panics_clearing_house", house.panics),
             ("nth_call_failures_validator_core", core.nth_call_failures),

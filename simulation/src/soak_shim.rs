@@ -99,7 +99,7 @@ pub fn build_poll_shim(folder: &Path) -> Result<PathBuf, Failed> {
 }
 
 /// Compiles a library to preload.
-fn compile(name: &str, source: &str, folder: &Path) -> Result<PathBuf, Failed> {
+pub(crate) fn compile(name: &str, source: &str, folder: &Path) -> Result<PathBuf, Failed> {
     let doing = || format!("compiling {name} with cc (Debian package build-essential)");
     let library = folder.join(name).with_extension("so");
     let mut compiler = Command::new("cc")

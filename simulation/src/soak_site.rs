@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use virtual_card::pcscd::PrivatePcscd;
 
 use crate::city::CLEARING_HOUSE_KEY;
+use crate::soak_clock::JumpingClock;
 use crate::soak_shim::Shim;
 
 /// Where a validator stands and what it is told.
@@ -25,6 +26,8 @@ pub struct Site {
     pub clearing_house: SocketAddr,
     /// The library that makes calls fail.
     pub shim: Shim,
+    /// The wall clock of both processes, where it is not the machine's.
+    pub clock: Option<JumpingClock>,
 }
 
 impl Site {
@@ -46,6 +49,7 @@ impl Site {
             reader: pcscd.address(reader),
             clearing_house,
             shim: shim.clone(),
+            clock: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use transit::tap::{Outcome, SealedTap, Tap};
 use crate::Failed;
 use crate::soak::{Report, Target};
 use crate::soak_books::{Books, FIRST_DEVICE, compare};
-use crate::soak_cards::{Deck, FARE_MINOR, Rider};
+use crate::soak_cards::{Deck, Rider};
 use crate::soak_gate::{Fire, Gate};
 use crate::soak_presentation::Answer;
 use crate::soak_proxy::FaultProxy;
@@ -221,16 +221,16 @@ fn open(sealed: &[SealedTap]) -> (BTreeMap<String, Tap>, Vec<String>) {
 /// Who was let in has paid: the log holds the debit under the name that was shown, and the card has made it.
 fn wrong_greens(rider: &Rider, log: &BTreeMap<String, Tap>) -> Vec<String> {
     let mut wrong = Vec::new();
+    let mut fares = 0;
     for green in &rider.greens {
-        let committed =
-            log.get(green).is_some_and(|tap| matches!(tap.outcome, Outcome::Done | Outcome::Confirmed { .. }));
-        if !committed {
-            wrong.push(format!("wrong green: {green} is not in the log as a debit"));
+        match log.get(green) {
+            Some(Tap { outcome: Outcome::Done | Outcome::Confirmed { .. }, fare, .. }) => fares += fare.minor(),
+            Some(_) | None => wrong.push(format!("wrong green: {green} is not in the log as a debit")),
         }
     }
-    let rides = i64::try_from(rider.greens.len()).unwrap_or(i64::MAX);
-    if rides.saturating_mul(FARE_MINOR) != rider.paid_minor() {
-        wrong.push(format!("{rides} rides, and the card paid {}", rider.paid_minor()));
+    if fares != rider.paid_minor() {
+        let rides = rider.greens.len();
+        wrong.push(format!("{rides} rides for {fares}, and the card paid {}", rider.paid_minor()));
     }
     wrong
 }
