@@ -45,6 +45,7 @@ pub mod soak_books;
 pub mod soak_cards;
 pub mod soak_clearing_house;
 pub mod soak_clock;
+pub mod soak_damage;
 pub mod soak_gate;
 pub mod soak_kills;
 pub mod soak_network;

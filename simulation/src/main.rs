@@ -73,12 +73,18 @@ enum Command {
         /// Each of so many calls of `validator core`, and of `validator sync`, fails once in every way.
         #[arg(long, default_value_t = 300)]
         nth_validator: u32,
+        /// Of these calls of the validator only every so manyth.
+        #[arg(long, default_value_t = 1)]
+        nth_validator_step: u32,
         /// Taps of cards while the network is bad and the clearing house is killed.
         #[arg(long, default_value_t = 200)]
         taps_on_bad_network: u32,
         /// Jumps of a validator's wall clock, by up to ten years either way.
         #[arg(long, default_value_t = 200)]
         clock_jumps: u32,
+        /// Logs of a validator with flipped bits.
+        #[arg(long, default_value_t = 400)]
+        damaged_logs: u32,
         /// Time starts on a log of 100,000 taps.
         #[arg(long)]
         long_log: bool,
@@ -153,8 +159,10 @@ fn main() -> ExitCode {
             nth,
             kills_validator,
             nth_validator,
+            nth_validator_step,
             taps_on_bad_network,
             clock_jumps,
+            damaged_logs,
             long_log,
             seed,
             figures,
@@ -166,9 +174,10 @@ fn main() -> ExitCode {
                 taps: soak::TAPS,
                 kills_validator,
                 nth_validator,
-                nth_validator_step: 1,
+                nth_validator_step,
                 taps_on_bad_network,
                 clock_jumps,
+                damaged_logs,
                 restart_rows: if long_log { 100_000 } else { 0 },
                 seed,
             };

@@ -45,6 +45,8 @@ pub struct Extent {
     pub taps_on_bad_network: u32,
     /// Jumps of a validator's wall clock, by up to ten years either way.
     pub clock_jumps: u32,
+    /// Logs of a validator with flipped bits.
+    pub damaged_logs: u32,
     /// How long a log is when starts on it are timed; 0: none are.
     pub restart_rows: u32,
     /// What everything random follows from.
@@ -127,6 +129,7 @@ fn validators(
         && extent.kills_validator == 0
         && extent.taps_on_bad_network == 0
         && extent.clock_jumps == 0
+        && extent.damaged_logs == 0
         && extent.restart_rows == 0
     {
         return Ok(());
@@ -229,6 +232,8 @@ fn one_lane(extent: Extent, lane: &mut Lane<'_>, tell: &impl Fn(String)) -> Resu
     let jumps = extent.clock_jumps / 2;
     lane.under_clock_jumps(jumps, extent.seed.wrapping_add(u64::from(lane.reader)))?;
     tell(format!("validator, {jumps} jumps of the clock"));
+    lane.under_flipped_bits(extent.damaged_logs / 2, extent.seed.wrapping_add(u64::from(lane.reader)))?;
+    tell(format!("validator, logs with flipped bits: {:?}", lane.report.damage_of_logs));
     Ok(())
 }
 

@@ -229,8 +229,30 @@ impl Gate {
     /// Lines of both processes that tell of a panic.
     #[must_use]
     pub fn panics(&self) -> Vec<String> {
-        let said = [read_lossy(&self.core_log_path()), read_lossy(&self.sync_log_path())].concat();
-        said.lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect()
+        self.said().lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect()
+    }
+
+    /// What core and sync have said since [`Gate::forget_said`].
+    #[must_use]
+    pub fn said(&self) -> String {
+        [read_lossy(&self.core_log_path()), read_lossy(&self.sync_log_path())].concat()
+    }
+
+    /// Forgets what they have said.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn forget_said(&self) -> Result<(), Failed> {
+        for log in [self.core_log_path(), self.sync_log_path()] {
+            write(&log, "")?;
+        }
+        Ok(())
+    }
+
+    /// Where its log and the cursor of its `sync` lie.
+    #[must_use]
+    pub fn state_path(&self) -> PathBuf {
+        self.folder.join("state")
     }
 
     /// What its core is told.
@@ -250,7 +272,7 @@ impl Gate {
     }
 
     fn put_under_fire(&self, command: &mut Command, fire: Fire) {
-        let state = self.folder.join("state");
+        let state = self.state_path();
         match fire {
             Fire::None => {}
             Fire::FromStart(call) => self.site.shim.preload(command, &state, call),

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::soak_damage::Damage;
 use crate::{Failed, figures};
 
 /// The program that is under fire.
@@ -47,6 +48,8 @@ pub struct Report {
     pub troubles: BTreeMap<String, u32>,
     /// Jumps of a validator's wall clock.
     pub clock_jumps: u32,
+    /// Starts of a core on a log with flipped bits.
+    pub damage_of_logs: Damage,
     /// Taps that were acknowledged before and missing after.
     pub acknowledged_taps_lost: u32,
     /// By program.
@@ -100,6 +103,10 @@ impl Report {
         for (step, kills) in other.kills_at_steps {
             *self.kills_at_steps.entry(step).or_default() += kills;
         }
+        let damage = &mut self.damage_of_logs;
+        damage.files += other.damage_of_logs.files;
+        damage.said += other.damage_of_logs.said;
+        damage.harmless += other.damage_of_logs.harmless;
         self.clock_jumps += other.clock_jumps;
         self.kills_behind_bad_network += other.kills_behind_bad_network;
         for (trouble, count) in other.troubles {
@@ -145,6 +152,7 @@ impl Report {
         let own = [
             ("kills", self.kills),
             ("kills_acknowledged_taps_lost", self.acknowledged_taps_lost),
+            ("damaged_logs", self.damage_of_logs.files),
             ("clock_jumps", self.clock_jumps),
             ("nth_call_failures_clearing_house", house.nth_call_failures),
             ("nth_call_panics_clearing_house", house.panics),
