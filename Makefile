@@ -48,7 +48,7 @@ simulate: setup ## run SEEDS (1000) whole cities, each from a seed from SEED (1)
 	$(CARGO) build --locked --quiet --release -p simulation
 	nice $(OPTIMISED)/simulation simulate --seeds $(or $(SEEDS),1000) --seed $(or $(SEED),1) --figures $(FIGURES)
 
-soak: build ## fail every call to the file system, kill at every step, cut the network: KILLS (1000) and NTH (300)
+soak: build ## failing calls, kills at every step, bad network, clock, bits and reader: KILLS (1000) and NTH (300)
 	nice $(PROGRAMS)/simulation soak --kills $(or $(KILLS),1000) --nth $(or $(NTH),300) \
 		--kills-validator $(or $(KILLS),1000) --nth-validator $(or $(NTH),300) --long-log
 

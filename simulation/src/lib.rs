@@ -42,6 +42,7 @@ pub mod seeded_plan;
 pub mod seeded_timetable;
 pub mod soak;
 pub mod soak_books;
+pub mod soak_card_path;
 pub mod soak_cards;
 pub mod soak_clearing_house;
 pub mod soak_clock;

@@ -85,6 +85,9 @@ enum Command {
         /// Logs of a validator with flipped bits.
         #[arg(long, default_value_t = 400)]
         damaged_logs: u32,
+        /// For how long pcscd hangs the first time, in seconds.
+        #[arg(long, default_value_t = 600)]
+        dead_pcscd_s: u64,
         /// Time starts on a log of 100,000 taps.
         #[arg(long)]
         long_log: bool,
@@ -163,6 +166,7 @@ fn main() -> ExitCode {
             taps_on_bad_network,
             clock_jumps,
             damaged_logs,
+            dead_pcscd_s,
             long_log,
             seed,
             figures,
@@ -178,6 +182,7 @@ fn main() -> ExitCode {
                 taps_on_bad_network,
                 clock_jumps,
                 damaged_logs,
+                dead_pcscd_s: Some(dead_pcscd_s),
                 restart_rows: if long_log { 100_000 } else { 0 },
                 seed,
             };

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use virtual_card::pcscd::PrivatePcscd;
 
@@ -47,6 +48,8 @@ pub struct Extent {
     pub clock_jumps: u32,
     /// Logs of a validator with flipped bits.
     pub damaged_logs: u32,
+    /// For how long pcscd hangs the first time, in s; `None`: the card path never dies.
+    pub dead_pcscd_s: Option<u64>,
     /// How long a log is when starts on it are timed; 0: none are.
     pub restart_rows: u32,
     /// What everything random follows from.
@@ -130,6 +133,7 @@ fn validators(
         && extent.taps_on_bad_network == 0
         && extent.clock_jumps == 0
         && extent.damaged_logs == 0
+        && extent.dead_pcscd_s.is_none()
         && extent.restart_rows == 0
     {
         return Ok(());
@@ -191,6 +195,11 @@ fn validators(
         if lane.reader == 0 && extent.taps_on_bad_network > 0 {
             lane.behind_bad_network(extent.taps_on_bad_network, extent.seed)?;
             tell(out, &format!("bad network: {:?}", lane.report.troubles))?;
+        }
+        if let Some(dead_s) = extent.dead_pcscd_s.filter(|_| lane.reader == 0) {
+            lane.with_dead_card_path(Duration::from_secs(dead_s), pcscd.process_id())?;
+            let (shown, silent) = (lane.report.out_of_service_ms, lane.report.card_silent_ms);
+            tell(out, &format!("a pcscd that hangs is shown after {shown:.0?} ms, a card after {silent:.0?} ms"))?;
         }
         if lane.reader == 0 && extent.restart_rows > 0 {
             let mut restarts = restarts_ms(&mut lane.gate()?, extent.restart_rows, RESTARTS)?;

@@ -64,6 +64,10 @@ pub struct Report {
     pub restart_ms_max: f64,
     /// The same with a long log, median; none where that was not done.
     pub restart_ms_long_log: Option<f64>,
+    /// From a pcscd that hangs to the screen that says so, in ms: the median; none where that was not done.
+    pub out_of_service_ms: Option<f64>,
+    /// From the last answer of a card that falls silent to the screen that says so, in ms: the median.
+    pub card_silent_ms: Option<f64>,
     /// What was not as expected, each with what was done.
     pub problems: Vec<String>,
     /// Every restart.
@@ -119,6 +123,8 @@ impl Report {
             sum.wrong_greens += of.wrong_greens;
             sum.panics += of.panics;
         }
+        self.out_of_service_ms = self.out_of_service_ms.or(other.out_of_service_ms);
+        self.card_silent_ms = self.card_silent_ms.or(other.card_silent_ms);
         self.restart_ms_long_log = self.restart_ms_long_log.or(other.restart_ms_long_log);
         other.restarts_ms.into_iter().for_each(|ms| self.restarted(ms));
         self.problems.extend(other.problems);
@@ -165,7 +171,12 @@ impl Report {
         let own = own.map(|(name, value)| (name.to_owned(), Value::from(value)));
         let troubles = ("network_troubles".to_owned(), Value::from(self.troubles.values().sum::<u32>()));
         let steps = self.kills_at_steps.iter().map(|(step, kills)| (format!("kills_at_{step}"), Value::from(*kills)));
-        let long_log = self.restart_ms_long_log.map(|ms| ("restart_ms_100k_rows".to_owned(), Value::from(ms)));
-        own.into_iter().chain([troubles]).chain(long_log).chain(steps).collect()
+        let times = [
+            ("restart_ms_100k_rows", self.restart_ms_long_log),
+            ("out_of_service_ms", self.out_of_service_ms),
+            ("out_of_service_card_silent_ms", self.card_silent_ms),
+        ];
+        let times = times.into_iter().filter_map(|(name, ms)| Some((name.to_owned(), Value::from(ms?))));
+        own.into_iter().chain([troubles]).chain(times).chain(steps).collect()
     }
 }

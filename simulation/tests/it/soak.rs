@@ -17,6 +17,7 @@ const NOTHING: Extent = Extent {
     taps_on_bad_network: 0,
     clock_jumps: 0,
     damaged_logs: 0,
+    dead_pcscd_s: None,
     restart_rows: 0,
     seed: 7,
 };
@@ -43,12 +44,19 @@ fn the_clearing_house_keeps_what_it_acknowledged_through_failing_calls_and_kills
 // A start makes some 56 calls, a tap 10 or more: the third and the fourth call that fail are of taps.
 #[test]
 fn a_validator_lets_nobody_in_unpaid_and_loses_no_tap_through_failing_calls_kills_and_a_bad_network() {
-    let extent = Extent { nth_validator: 130, nth_validator_step: 43, kills_validator: 30, clock_jumps: 20, ..NOTHING };
-    let mut report = soak(Extent { taps_on_bad_network: 8, ..extent });
+    let extent = Extent {
+        nth_validator: 130,
+        nth_validator_step: 43,
+        kills_validator: 24,
+        clock_jumps: 20,
+        damaged_logs: 10,
+        ..NOTHING
+    };
+    let mut report = soak(Extent { taps_on_bad_network: 6, dead_pcscd_s: Some(0), ..extent });
     let failures = [Target::Core, Target::Sync].map(|target| report.of(target).nth_call_failures);
     assert_eq!((failures, report.kills_at_calls), ([12, 12], 8));
-    assert_eq!(report.kills_at_steps.values().sum::<u32>(), 30);
-    assert_eq!(report.clock_jumps, 20);
+    assert_eq!(report.kills_at_steps.values().sum::<u32>(), 24);
+    assert_eq!((report.clock_jumps, report.damage_of_logs.files), (20, 10));
     assert_eq!(report.troubles.len(), Trouble::ALL.len(), "{:?}", report.troubles);
 }
 
