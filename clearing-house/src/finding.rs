@@ -65,9 +65,11 @@ pub enum FindingKind {
     UnprovenExceeded,
     /// An action has as many steps as a desk can make, and more came. An alarm.
     TooManySteps,
+    /// A validator's log was damaged and begun anew: taps of its log before may never come. An alarm.
+    LogBegunAnew,
 }
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "conflict",
     "unproven",
     "decision_differs",
@@ -85,6 +87,7 @@ const NAMES: [&str; 17] = [
     "more_than_said",
     "unproven_exceeded",
     "too_many_steps",
+    "log_begun_anew",
 ];
 
 impl FindingKind {
@@ -103,7 +106,8 @@ impl FindingKind {
             | Self::EndedTwice
             | Self::MoreThanSaid
             | Self::UnprovenExceeded
-            | Self::TooManySteps => "alarm",
+            | Self::TooManySteps
+            | Self::LogBegunAnew => "alarm",
             Self::Unproven
             | Self::DecisionDiffers
             | Self::Undecidable

@@ -281,8 +281,8 @@ fn broken_chain(
 ) -> Result<Option<&'static str>, StoreError> {
     let id = link.id;
     if id.sequence == 1 {
-        if link.previous_hash != CHAIN_START {
-            return Ok(Some("the first tap of an epoch names a tap before it"));
+        if !may_begin(id.epoch, link.previous_hash) {
+            return Ok(Some("the first tap of a device's first epoch names a tap before it"));
         }
     } else if let Some(previous) = neighbour(TapId { sequence: id.sequence - 1, ..id })?
         && previous.hash != link.previous_hash
@@ -296,6 +296,12 @@ fn broken_chain(
         return Ok(Some("the tap after it does not continue it"));
     }
     Ok(None)
+}
+
+/// Whether the first of `epoch` may name this hash. A log that was begun anew after damage goes on from the head of the
+/// one before it, whose last taps may have been lost with it: that they are not here is no objection.
+pub(crate) fn may_begin(epoch: Epoch, previous_hash: [u8; 32]) -> bool {
+    previous_hash == CHAIN_START || epoch > 1
 }
 
 fn object(id: TapId, verdict: Verdict, why: &str) -> Result<Option<Objection>, StoreError> {

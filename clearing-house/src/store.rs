@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use transit::action::ActionError;
-use transit::id::{CardToken, TapId};
+use transit::id::{CardToken, DeviceId, TapId};
 use transit::sync::Verdict;
 use transit::tap::{Outcome, SealedTap, Tap, TapError};
 use transit::time::{Moment, ServiceDay};
@@ -325,6 +325,13 @@ impl Books<'_> {
             .map(|bytes| SealedTap::from_bytes(&bytes))
             .transpose()
             .map_err(|source| StoreError::Tap { id: id.to_string(), source })
+    }
+
+    /// The name of the tap of `device` whose hash is `hash`. Looks at every tap of the device.
+    pub(crate) fn tap_with_hash(&self, device: DeviceId, hash: [u8; 32]) -> Result<Option<String>, StoreError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT id FROM tap WHERE device = ?1 AND substr(bytes, -32) = ?2")?;
+        Ok(statement.query_row(params![device.number(), hash.as_slice()], |row| row.get(0)).optional()?)
     }
 
     /// The opened tap of this name.

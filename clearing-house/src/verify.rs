@@ -21,7 +21,7 @@ use std::fmt;
 use serde::Serialize;
 use transit::id::{OperatorId, TapId};
 use transit::sync::{Acknowledgement, Verdict};
-use transit::tap::{CHAIN_START, Outcome, SealedTap, Tap};
+use transit::tap::{Outcome, SealedTap, Tap};
 use transit::time::{Moment, ServiceDay};
 
 use crate::chain;
@@ -29,6 +29,7 @@ use crate::clearing_house::ClearingHouse;
 use crate::closing;
 use crate::config::Config;
 use crate::evidence::{self, Resolution, Writing};
+use crate::ingest::may_begin;
 use crate::ledger::{self, Account, Basis, Entry, EntryKind, Stamp};
 use crate::statement::{Statement, day_digest, digest};
 use crate::status::{Coverage, coverage};
@@ -212,7 +213,10 @@ impl Audit<'_> {
     ) -> Result<(), Wrong> {
         let id = name.id;
         let expected = match previous.replace((id, name.hash)) {
-            _ if id.sequence == 1 => CHAIN_START,
+            _ if id.sequence == 1 => {
+                let may = may_begin(id.epoch, previous_hash);
+                return ensure(may, || format!("{name}: the first epoch of its device names a tap before it"));
+            }
             Some((before, hash)) if (TapId { sequence: id.sequence - 1, ..id }) == before => hash,
             Some(_) | None => return Ok(()),
         };

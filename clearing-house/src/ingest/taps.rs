@@ -3,7 +3,7 @@
 use transit::id::TapId;
 use transit::money::Amount;
 use transit::sync::{TapAcknowledgement, Verdict};
-use transit::tap::{Outcome, SealedTap, TAP_LEN, Tap, TapError};
+use transit::tap::{CHAIN_START, Outcome, SealedTap, TAP_LEN, Tap, TapError};
 
 use super::{Link, Objection, Upload, acknowledge, object};
 use crate::chain;
@@ -86,6 +86,13 @@ impl Upload<'_> {
         self.books.insert_tap(tap, sealed, proven, self.receipt)?;
         self.adds_rows = true;
 
+        if tap.id.sequence == 1 && sealed.previous_hash() != CHAIN_START {
+            let detail = match self.books.tap_with_hash(tap.id.device, sealed.previous_hash())? {
+                Some(head) => format!("goes on from tap {head}; what its old log had after that may never come"),
+                None => "goes on from a tap that is not here; what its old log had may never come".to_owned(),
+            };
+            self.find(&Finding::new(FindingKind::LogBegunAnew, tap.id, detail))?;
+        }
         let mut warning = None;
         if tap.outcome == Outcome::Done && !proven {
             let why = if let Proof::Wrong(why) = proof { why } else { "it carries no Transaction MAC" };

@@ -109,7 +109,7 @@ fn broken_chain_with_the_tap_after() {
 fn broken_chain_at_its_start() {
     let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);
     let other = tap.open().unwrap().seal(&[9; 32]).unwrap();
-    check(&[], &other, BrokenChain, "the first tap of an epoch names a tap before it");
+    check(&[], &other, BrokenChain, "the first tap of a device's first epoch names a tap before it");
 }
 
 #[test]
@@ -349,4 +349,24 @@ fn an_epoch_begins_its_own_chain() {
     let mut city = City::new();
     assert_eq!(verdicts(&city.upload(&[first, second])), [Accepted, Accepted]);
     city.verify();
+}
+
+/// After damage a validator's new log goes on from the last head that it kept, whether that tap came here or not.
+#[test]
+fn a_log_begun_anew_goes_on_from_the_head_of_the_one_before() {
+    let mut validator = Validator::new(1, 1);
+    let first = validator.done(&mut Card::new(1, 50_000), MORNING);
+    let lost = validator.done(&mut Card::new(2, 50_000), later(30));
+    for (head, said) in [(&first, "goes on from tap 1-1-1;"), (&lost, "goes on from a tap that is not here;")] {
+        let mut anew = Validator { next: TapId { epoch: 2, sequence: 1, ..validator.next }, ..Validator::new(1, 1) };
+        anew.hash = head.hash();
+        let (third, fourth) =
+            (anew.done(&mut Card::new(3, 50_000), later(60)), anew.done(&mut Card::new(4, 50_000), later(90)));
+        let mut city = City::new();
+        assert_eq!(verdicts(&city.upload(&[first.clone(), third, fourth])), [Accepted, Accepted, Accepted]);
+        assert_eq!(city.clearing_house.status().unwrap().alarms["log_begun_anew"], 1);
+        let detail: String = city.sql().query_row("SELECT detail FROM finding", [], |row| row.get(0)).unwrap();
+        assert!(detail.contains(said), "{detail}");
+        city.verify();
+    }
 }
