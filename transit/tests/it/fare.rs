@@ -137,14 +137,14 @@ fn a_load_before_the_first_ride_is_no_ride() {
     view.record.time = NOW;
     // The desk that issued and loaded it is this very device.
     (view.record.previous, view.record.tap) = (Some(tap(HERE.0, 1)), Some(tap(HERE.0, 2)));
-    assert_eq!(spoken(&view), "8000 flat");
+    assert_eq!(spoken(&view), "8000 by length");
 }
 
 #[test]
 fn a_card_at_the_end_of_its_counter_is_not_wrapped() {
     let mut view = ordinary(50_000);
     view.record.card_sequence = 0x00FF_FFFE;
-    assert_eq!(spoken(&view), "8000 flat", "the last record that a card takes");
+    assert_eq!(spoken(&view), "8000 by length", "the last record that a card takes");
     view.record.card_sequence = 0x00FF_FFFF;
     assert_eq!(spoken(&view), "CannotDecide");
 }
