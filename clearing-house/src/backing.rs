@@ -5,7 +5,7 @@
 //! card shows whether it took one, and in the order of the desk's log: what is found does not depend on the order in
 //! which the steps come. Two exceptions, which a thief would otherwise only have to arrange: a step whose first step is
 //! not in the books is backed by nothing, because a desk sends its log in order; and the old card of an exchange that was
-//! torn backs nothing before it has shown that it gave its value up, or is booked by its desk's word ([`crate::unproven`]).
+//! torn backs nothing before it has shown that it gave its value up, or is booked by its desk's word (`unproven.rs`).
 
 use transit::action::{Action, ActionKind, Step};
 use transit::id::TapId;

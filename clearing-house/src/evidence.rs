@@ -7,7 +7,7 @@
 //!
 //! What a device says later without a Transaction MAC pays nobody. A validator's claim that a tap was committed leaves
 //! the tap pending; its claim that a tap was not, backed by the record that it then read, voids it. A desk's claims move
-//! nothing, but of cards that can prove nothing ([`crate::unproven`]): what its unknown steps were to write waits in
+//! nothing, but of cards that can prove nothing (`unproven.rs`): what its unknown steps were to write waits in
 //! suspense either way.
 
 use transit::action::{Action, Step};
