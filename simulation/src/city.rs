@@ -61,6 +61,8 @@ pub struct Site {
 /// The two validators of the demonstration: Kim Mã and Khuất Duy Tiến.
 pub const SITES: [Site; 2] = [Site { device: 101, operator: 1, stop: 23 }, Site { device: 102, operator: 2, stop: 16 }];
 
+const OPERATORS: [&str; 4] = ["Transerco BRT", "Xí nghiệp xe buýt 10-10", "Hanoi Metro", "TRAMOC"];
+
 /// The desk's reader, to a rider: after those of the validators.
 pub const DESK_READER: usize = SITES.len();
 
@@ -91,7 +93,11 @@ impl City {
         let display = if screens { Some(Display::find(&folder)?) } else { None };
 
         let clearing_house_address = free_address()?;
-        write(&folder.join("clearing-house.toml"), &clearing_house_config(clearing_house_address, &fixtures))?;
+        let operators = (1..).zip(OPERATORS.map(str::to_owned));
+        let validators = SITES.map(|Site { device, operator, .. }| (device, operator));
+        let listen = clearing_house_address.to_string();
+        let config = clearing_house_config((&listen, "clearing-house.sqlite"), &fixtures, operators, validators);
+        write(&folder.join("clearing-house.toml"), &(config + desk::REGISTRATION))?;
         let desk = Desk::open(
             programs.join("counter"),
             folder.join("desk"),
@@ -363,22 +369,29 @@ probe_interval_ms = 500
     )
 }
 
-fn clearing_house_config(listen: SocketAddr, fixtures: &Path) -> String {
+/// The configuration of a clearing house that keeps its books in `database` and enforces Transaction MACs, for these
+/// operators, by number and name, and their validators.
+pub(crate) fn clearing_house_config(
+    (listen, database): (&str, &str),
+    fixtures: &Path,
+    operators: impl IntoIterator<Item = (u16, String)>,
+    validators: impl IntoIterator<Item = (u32, u16)>,
+) -> String {
     let fixtures = fixtures.display();
     let mut config = format!(
         r#"listen = "{listen}"
-database = "clearing-house.sqlite"
+database = "{database}"
 tariff = "{fixtures}/hanoi/tariff.toml"
 keys = "{fixtures}/keys/test-clearing-house-keys.toml"
 keys_class = "test"
 transaction_mac_policy = "enforce"
 "#
     );
-    for (number, name) in (1..).zip(["Transerco BRT", "Xí nghiệp xe buýt 10-10", "Hanoi Metro", "TRAMOC"]) {
+    for (number, name) in operators {
         config += &format!("\n[[operator]]\nnumber = {number}\nname = \"{name}\"\n");
     }
-    for Site { device, operator, .. } in SITES {
+    for (device, operator) in validators {
         config += &format!("\n[[device]]\nnumber = {device}\noperator = {operator}\n");
     }
-    config + desk::REGISTRATION
+    config
 }

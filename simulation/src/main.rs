@@ -40,18 +40,11 @@ enum Command {
         /// The first seed; the others follow it.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The cards, keys and tariff.
-        #[arg(long, default_value = "fixtures")]
-        fixtures: PathBuf,
-        /// The folder of `figures.json`, which the figures are merged into.
-        #[arg(long)]
-        figures: Option<PathBuf>,
         /// Write what happens in the first city, a line for each step, into this file.
         #[arg(long)]
         trace: Option<PathBuf>,
-        /// Print the report as JSON alone.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        measured: Measured,
     },
     /// Make calls of the programs to the file system fail, kill them, cut the network, and look what is left.
     Soak {
@@ -103,15 +96,8 @@ enum Command {
     },
     /// Let riders and operators attack, in this process, and tell what they gain.
     Attack {
-        /// The cards, keys and tariff.
-        #[arg(long, default_value = "fixtures")]
-        fixtures: PathBuf,
-        /// The folder of `figures.json`, which the figures are merged into.
-        #[arg(long)]
-        figures: Option<PathBuf>,
-        /// Print the report as JSON alone.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        measured: Measured,
     },
     /// Play every way in which the taps of one card can go wrong, in this process, and settle each.
     Torn {
@@ -124,16 +110,23 @@ enum Command {
         /// What the first random schedule follows from; the next number is the next one's.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The cards, keys and tariff.
-        #[arg(long, default_value = "fixtures")]
-        fixtures: PathBuf,
-        /// The folder of `figures.json`, which the figures are merged into.
-        #[arg(long)]
-        figures: Option<PathBuf>,
-        /// Print the report as JSON alone.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        measured: Measured,
     },
+}
+
+/// Of a run in this process: what it reads, and what becomes of its figures.
+#[derive(clap::Args)]
+struct Measured {
+    /// The cards, keys and tariff.
+    #[arg(long, default_value = "fixtures")]
+    fixtures: PathBuf,
+    /// The folder of `figures.json`, which the figures are merged into.
+    #[arg(long)]
+    figures: Option<PathBuf>,
+    /// Print the report as JSON alone.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -191,17 +184,19 @@ fn main() -> ExitCode {
                 .and_then(|report| report.merge_into(&figures).map(|()| report))
                 .and_then(|report| report.conclude(&mut out))
         }
-        Command::Attack { fixtures, figures, json } => attack::run(&fixtures).and_then(|report| {
-            figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
-            report.conclude(json, &mut out)
-        }),
-        Command::Torn { random: Some(schedules), seed, fixtures, figures, json, .. } => {
+        Command::Attack { measured: Measured { fixtures, figures, json } } => {
+            attack::run(&fixtures).and_then(|report| {
+                figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
+                report.conclude(json, &mut out)
+            })
+        }
+        Command::Torn { random: Some(schedules), seed, measured: Measured { fixtures, figures, json }, .. } => {
             torn_random::play(torn_random::Extent { schedules, seed }, &fixtures).and_then(|report| {
                 figures.map_or(Ok(()), |folder| report.merge_into(&folder))?;
                 report.conclude(json, &mut out)
             })
         }
-        Command::Torn { presentations, fixtures, figures, json, .. } => {
+        Command::Torn { presentations, measured: Measured { fixtures, figures, json }, .. } => {
             let (faults, intents) = (torn::Fault::ALL, torn::Intents::Kept);
             let extent = torn::Extent { presentations, faults, intents };
             torn::explore(extent, &fixtures).and_then(|report| {
@@ -209,7 +204,7 @@ fn main() -> ExitCode {
                 report.conclude(json, &mut out)
             })
         }
-        Command::Simulate { seeds, seed, fixtures, figures, trace, json } => {
+        Command::Simulate { seeds, seed, trace, measured: Measured { fixtures, figures, json } } => {
             let traced = trace.map_or(Ok(()), |path| seeded::write_trace(seed, &fixtures, &path));
             traced.and_then(|()| seeded::run_all(seeded::Extent { first: seed, seeds }, &fixtures, !json)).and_then(
                 |report| {

@@ -88,6 +88,13 @@ fn signal(name: &str, child: &mut Child) -> io::Result<ExitStatus> {
     child.wait()
 }
 
+/// A command of the clearing house whose configuration is in `folder`.
+pub(crate) fn clearing_house(program: &Path, subcommand: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg(subcommand).arg("--config").arg(folder.join("clearing-house.toml")).env("RUST_LOG", "error");
+    command
+}
+
 /// Runs a program to its end.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ use transit::tap::SealedTap;
 use transit::time::{Moment, ServiceDay};
 
 use crate::Failed;
+use crate::city::clearing_house_config;
 use crate::desk::REGISTRATION;
 use crate::seeded_event::{BooksTable, GatePlan};
 
@@ -301,21 +302,7 @@ fn rows<T>(
 }
 
 fn configuration_of(fixtures: &Path, gates: &[GatePlan]) -> String {
-    let fixtures = fixtures.display();
-    let mut configuration = format!(
-        r#"listen = "127.0.0.1:1"
-database = "books.sqlite"
-tariff = "{fixtures}/hanoi/tariff.toml"
-keys = "{fixtures}/keys/test-clearing-house-keys.toml"
-keys_class = "test"
-transaction_mac_policy = "enforce"
-"#
-    );
-    for operator in 1..=4 {
-        configuration += &format!("\n[[operator]]\nnumber = {operator}\nname = \"Operator {operator}\"\n");
-    }
-    for GatePlan { device, operator, .. } in gates {
-        configuration += &format!("\n[[device]]\nnumber = {device}\noperator = {operator}\n");
-    }
-    configuration + REGISTRATION
+    let operators = (1..=4).map(|operator| (operator, format!("Operator {operator}")));
+    let validators = gates.iter().map(|GatePlan { device, operator, .. }| (*device, *operator));
+    clearing_house_config(("127.0.0.1:1", "books.sqlite"), fixtures, operators, validators) + REGISTRATION
 }

@@ -16,7 +16,7 @@ use transit::tap::SealedTap;
 use crate::Failed;
 use crate::city::free_address;
 use crate::panel::PATIENCE;
-use crate::process::{Program, output_of};
+use crate::process::{Program, clearing_house, output_of};
 
 /// The first validator's number; as many follow as logs are begun.
 pub const FIRST_DEVICE: u32 = 1_001;
@@ -146,9 +146,7 @@ impl Books {
     }
 
     fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg(subcommand).arg("--config").arg(self.folder.join("clearing-house.toml")).env("RUST_LOG", "error");
-        command
+        clearing_house(&self.program, subcommand, &self.folder)
     }
 
     fn log_path(&self) -> PathBuf {

@@ -17,7 +17,7 @@ use transit::tap::SealedTap;
 
 use crate::Failed;
 use crate::city::CLEARING_HOUSE_KEY;
-use crate::process::Program;
+use crate::process::{Program, clearing_house};
 use crate::soak::{Report, Target, splitmix64};
 use crate::soak_shim::{FailingCall, How, Reached, Shim};
 use crate::soak_taps::DEVICE;
@@ -300,9 +300,7 @@ impl ClearingHouse {
     }
 
     fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg(subcommand).arg("--config").arg(self.folder.join("clearing-house.toml")).env("RUST_LOG", "error");
-        command
+        clearing_house(&self.program, subcommand, &self.folder)
     }
 
     fn books(&self) -> PathBuf {

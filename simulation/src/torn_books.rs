@@ -16,6 +16,7 @@ use validator::link::check_acknowledgement;
 use validator::outbox::{Cursor, Next, Outbox};
 
 use crate::Failed;
+use crate::city::clearing_house_config;
 use crate::torn_gate::{Log, Site};
 
 /// A clearing house whose books can be emptied.
@@ -50,7 +51,7 @@ impl Books {
     pub fn open(folder: &Path, fixtures: &Path, sites: &[Site]) -> Result<Self, Failed> {
         let path = folder.join("clearing-house.toml");
         let making = Failed::system(format!("making {}", path.display()));
-        fs::write(&path, clearing_house_config(fixtures, sites)).map_err(making)?;
+        fs::write(&path, config_of(fixtures, sites)).map_err(making)?;
         let config = Config::read(&path, None).map_err(Failed::unexpected)?;
         let database = config.database.clone();
         let clearing_house = ClearingHouse::open(config).map_err(Failed::unexpected)?;
@@ -207,23 +208,9 @@ pub fn outbox() -> Outbox {
     Outbox::new(Cursor { epoch: 0, through: 0 }, (250, 60_000))
 }
 
-fn clearing_house_config(fixtures: &Path, sites: &[Site]) -> String {
-    let fixtures = fixtures.display();
-    let mut config = format!(
-        r#"listen = "127.0.0.1:0"
-database = "clearing-house.sqlite"
-tariff = "{fixtures}/hanoi/tariff.toml"
-keys = "{fixtures}/keys/test-clearing-house-keys.toml"
-keys_class = "test"
-transaction_mac_policy = "enforce"
-"#
-    );
+fn config_of(fixtures: &Path, sites: &[Site]) -> String {
     let operators: BTreeSet<u16> = sites.iter().map(|site| site.operator).collect();
-    for operator in operators {
-        config += &format!("[[operator]]\nnumber = {operator}\nname = \"Operator {operator}\"\n");
-    }
-    for Site { device, operator, .. } in sites {
-        config += &format!("[[device]]\nnumber = {device}\noperator = {operator}\n");
-    }
-    config
+    let operators = operators.into_iter().map(|operator| (operator, format!("Operator {operator}")));
+    let validators = sites.iter().map(|Site { device, operator, .. }| (*device, *operator));
+    clearing_house_config(("127.0.0.1:0", "clearing-house.sqlite"), fixtures, operators, validators)
 }
