@@ -14,7 +14,7 @@ use serde_json::Value;
 use transit::tap::SealedTap;
 
 use crate::Failed;
-use crate::city::free_address;
+use crate::city::{clearing_house_config, free_address};
 use crate::panel::PATIENCE;
 use crate::process::{Program, clearing_house, output_of};
 
@@ -172,22 +172,11 @@ pub fn compare(log: &[SealedTap], books: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn config(listen: SocketAddr, fixtures: &Path, devices: u32) -> String {
-    let fixtures = fixtures.display();
-    let mut config = format!(
-        r#"listen = "{listen}"
-database = "clearing-house.sqlite"
-tariff = "{fixtures}/hanoi/tariff.toml"
-keys = "{fixtures}/keys/test-clearing-house-keys.toml"
-keys_class = "test"
-transaction_mac_policy = "enforce"
+    let validators = (FIRST_DEVICE..FIRST_DEVICE + devices).map(|number| (number, 1));
+    clearing_house_config((&listen.to_string(), "clearing-house.sqlite"), fixtures, the_operator(), validators)
+}
 
-[[operator]]
-number = 1
-name = "Transerco BRT"
-"#
-    );
-    for number in FIRST_DEVICE..FIRST_DEVICE + devices {
-        config += &format!("\n[[device]]\nnumber = {number}\noperator = 1\n");
-    }
-    config
+/// The one operator of a soak.
+pub(crate) fn the_operator() -> [(u16, String); 1] {
+    [(1, "Transerco BRT".to_owned())]
 }

@@ -16,9 +16,10 @@ use transit::sync::{Acknowledgement, SIGNATURE_HEADER, TAPS_PATH, Verdict};
 use transit::tap::SealedTap;
 
 use crate::Failed;
-use crate::city::CLEARING_HOUSE_KEY;
+use crate::city::{CLEARING_HOUSE_KEY, clearing_house_config};
 use crate::process::{Program, clearing_house};
 use crate::soak::{Report, Target, splitmix64};
+use crate::soak_books::the_operator;
 use crate::soak_shim::{FailingCall, How, Reached, Shim};
 use crate::soak_taps::DEVICE;
 
@@ -357,22 +358,6 @@ fn last_line(text: &str) -> &str {
 }
 
 fn config(fixtures: &Path) -> String {
-    let fixtures = fixtures.display();
-    format!(
-        r#"listen = "127.0.0.1:0"
-database = "books/clearing-house.sqlite"
-tariff = "{fixtures}/hanoi/tariff.toml"
-keys = "{fixtures}/keys/test-clearing-house-keys.toml"
-keys_class = "test"
-transaction_mac_policy = "enforce"
-
-[[operator]]
-number = 1
-name = "Transerco BRT"
-
-[[device]]
-number = {DEVICE}
-operator = 1
-"#
-    )
+    let place = ("127.0.0.1:0", "books/clearing-house.sqlite");
+    clearing_house_config(place, fixtures, the_operator(), [(DEVICE, 1)])
 }
