@@ -23,6 +23,7 @@
 //! gaps      what logs lack and cards counted             → what has not come, with the money at risk
 //! silence   each validator against its own weeks before     → those that take no taps where they should
 //! explain   one tap, decided again                       → why it charged what it did, in words
+//! tariff_report a tariff file before it is in force       → what to look at, what it changes
 //! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
@@ -57,6 +58,7 @@ pub mod statement;
 pub mod status;
 pub mod store;
 pub mod suspense;
+pub mod tariff_report;
 mod unproven;
 pub mod vault;
 pub mod verify;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clearing_house::closing::SettleError;
 use clearing_house::store::StoreError;
+use clearing_house::tariff_report::{TariffCheck, TariffDiff};
 use clearing_house::{ClearingHouse, Config, http};
 use jiff::Timestamp;
 use rustix::process::DumpableBehavior;
@@ -23,7 +24,7 @@ use transit::time::{Moment, ServiceDay};
 
 /// From taps to money owed: takes uploads of validators, keeps the ledger, settles service days.
 ///
-/// Exit status: 0 all is well, 1 something is wrong in the books, 2 the call or the configuration is wrong.
+/// Exit status: 0 all is well, 1 something is wrong in the books, a tap or a tariff, 2 the call or the configuration is wrong.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -118,10 +119,39 @@ enum Command {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Look at a tariff before it is in force.
+    Tariff {
+        #[command(subcommand)]
+        command: TariffCommand,
+    },
     /// Print the state of the books: taps, verdicts, pending money, alarms, findings, balances, coverage, boards.
     Status {
         #[command(flatten)]
         config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+}
+
+#[derive(Subcommand)]
+enum TariffCommand {
+    /// Name rules that never count, holes, and prices that surprise. Exit status 1 where there are any, 2 where the
+    /// file is refused.
+    Check {
+        /// The tariff file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Print everything that the second file changes.
+    Diff {
+        /// The tariff in force.
+        #[arg(value_name = "BEFORE")]
+        before: PathBuf,
+        /// The one that is to come.
+        #[arg(value_name = "AFTER")]
+        after: PathBuf,
         #[command(flatten)]
         output: OutputArgument,
     },
@@ -163,7 +193,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 
 /// All is well.
 const WELL: u8 = 0;
-/// Something is wrong in the books.
+/// Something is wrong in the books, or in what was looked at.
 const BOOKS_WRONG: u8 = 1;
 /// The call or the configuration is wrong, or the machine.
 const CANNOT: u8 = 2;
@@ -232,6 +262,14 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             let explanation = config.open_unchecked()?.explain(tap)?;
             output.print(&explanation)?;
             Ok(if explanation.findings.is_empty() { WELL } else { BOOKS_WRONG })
+        }
+        Command::Tariff { command: TariffCommand::Check { file, output } } => {
+            let check = TariffCheck::of(&file)?;
+            output.print(&check)?;
+            Ok(if check.findings.is_empty() { WELL } else { BOOKS_WRONG })
+        }
+        Command::Tariff { command: TariffCommand::Diff { before, after, output } } => {
+            output.print(&TariffDiff::of(&before, &after)?).map(|()| WELL)
         }
         Command::Status { config, output } => {
             let status = config.open_unchecked()?.status_at(now())?;

@@ -1,6 +1,8 @@
 //! The prices and the network, as data (`docs/tariff.md`).
 
 mod caps;
+mod check;
+mod diff;
 mod line;
 mod pass;
 mod price;
@@ -23,6 +25,8 @@ use crate::money::{Amount, Currency};
 use crate::time::{ServiceCalendar, ServiceDay, ServiceTime};
 
 pub use caps::Caps;
+pub use check::{TariffFinding, TariffFindingKind};
+pub use diff::TariffChange;
 pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
 pub use pass::Pass;
 pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};

@@ -64,6 +64,50 @@ fn explains_a_tap() {
 }
 
 #[test]
+fn looks_at_a_tariff_before_it_is_in_force() {
+    let city = City::new();
+    let (now, next) = (city.folder.path().join("tariff.toml"), city.folder.path().join("next.toml"));
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let output = program().arg("tariff").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\u{a0}', " ");
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let [check, diff, json] = ["check", "diff", "--json"].map(std::ffi::OsStr::new);
+    assert_eq!(run(&[check, now.as_ref()]), (0, "Tariff version 1: 0 finding(s)\n".to_owned(), String::new()));
+
+    let text = std::fs::read_to_string(&now).unwrap();
+    let dear = text.replace("version = 1", "version = 2").replace("flat_fare_minor = 8000", "flat_fare_minor = 9000");
+    std::fs::write(&next, dear.replace("student = 70000", "sixty_plus = 70000")).unwrap();
+    let (code, text, _) = run(&[check, next.as_ref()]);
+    assert!(code == 1 && text.contains("the one_route_pass of line 1 is sold to sixty_plus, who rides at 0"), "{text}");
+    let (code, text, _) = run(&[check, next.as_ref(), json]);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &value["version"], &value["findings"][0]["kind"]), (1, &2.into(), &"pass_price".into()));
+    let (code, text, _) = run(&[diff, now.as_ref(), next.as_ref()]);
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            0,
+            "version: 1 → 2\nline 1: fare: 8.000 ₫ → 9.000 ₫\n\
+             one_route_pass of line 1: price for sixty_plus: — → 70.000 ₫\n\
+             one_route_pass of line 1: price for student: 70.000 ₫ → —\n4 change(s)\n"
+        )
+    );
+    let (_, text, _) = run(&[diff, now.as_ref(), next.as_ref(), json]);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&value["changes"][0]["before"], &value["changes"][2]["before"]),
+        (&"1".into(), &serde_json::Value::Null)
+    );
+
+    std::fs::write(&next, "version = 2").unwrap();
+    let (code, _, error) = run(&[check, next.as_ref()]);
+    assert!(code == 2 && error.contains("next.toml:1: missing field"), "{error}");
+    let (code, _, error) = run(&[check, "none.toml".as_ref()]);
+    assert!(code == 2 && error.contains("none.toml: cannot be read"), "{error}");
+}
+
+#[test]
 fn ends_with_1_where_the_books_are_wrong() {
     let mut city = City::new();
     city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);

@@ -215,6 +215,20 @@ impl DayType {
         Self::Holiday,
     ];
 
+    /// Its name in a tariff file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+            Self::Holiday => "holiday",
+        }
+    }
+
     /// What `day` is, given the holidays in order.
     pub fn of(day: ServiceDay, holidays: &[ServiceDay]) -> Self {
         if holidays.binary_search(&day).is_ok() {

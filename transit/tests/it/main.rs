@@ -17,3 +17,4 @@ mod layout_2;
 mod money_and_time;
 mod pass;
 mod tap;
+mod tariff_check;
