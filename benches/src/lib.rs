@@ -6,6 +6,7 @@
 //! | [`replay`] | a tap whose card is a recording, so that only the host's work is left to measure |
 //! | [`rf_model`], [`rf_constants`] | how long a tap takes on a real reader and a real card, modelled |
 //! | [`desk`] | a desk that issues and loads a card |
+//! | [`fare`] | one fare decision |
 //! | [`transcript`] | counts over the exchanges of a tap |
 //!
 //! `README.md` beside this crate says what each figure means.
@@ -14,6 +15,7 @@
 
 pub mod bus;
 pub mod desk;
+pub mod fare;
 pub mod replay;
 pub mod rf_constants;
 pub mod rf_model;

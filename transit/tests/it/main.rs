@@ -8,6 +8,7 @@ mod desk_messages;
 mod desk_record;
 mod fare;
 mod fare_caps;
+mod fare_cost;
 mod fare_prices;
 mod fare_table;
 mod fare_transfers;

@@ -12,12 +12,14 @@ use crate::{
 pub(crate) fn measure() -> Result<Vec<Figure>, Failure> {
     let known = Said::by("card-crypto", "known_answers::every_vector_holds")?;
     let reader = Said::by("card-crypto", "commands::every_flipped_bit_of_every_message_is_rejected")?;
+    let fare = Said::by("transit", "fare_cost::deciding_allocates_nothing")?;
     let card = Said::by("virtual-card", "bit_flips::every_bit_of_every_command")?;
 
     // The card's side says how many flips it tried, and that none was accepted.
     let at_card = card.sum_before(" flips, none accepted")?;
     let (tried, rejected) = (reader.sum_before(" tried")? + at_card, reader.sum_before(" rejected")? + at_card);
     Ok(vec![
+        Figure::new("fare_decide_allocations", fare.sum_before(" allocations")?, Bound::Exactly(0.0)),
         Figure::new("kat_outside", known.sum_before(" outside")?, Bound::AtLeast(59.0)),
         Figure::new("kat_passed", known.sum_before(" passed")?, Bound::AtLeast(120.0)),
         Figure::unbounded("bitflips", tried),

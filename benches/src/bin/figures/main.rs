@@ -24,7 +24,7 @@ use std::{
     process::ExitCode,
 };
 
-use benches::{Failure, bus::output_folder, desk};
+use benches::{Failure, bus::output_folder, desk, fare};
 use clap::{Parser, Subcommand};
 
 use crate::figure::{Figure, merge_json, print_table};
@@ -99,6 +99,9 @@ fn measure_all() -> Result<bool, Failure> {
     let at_desk = desk::exchanges()?;
     figures.push(Figure::unbounded("issue_exchanges", f64::from(at_desk.issue)));
     figures.push(Figure::unbounded("topup_exchanges", f64::from(at_desk.top_up)));
+    let fare = fare::decide_ns(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"))?;
+    figures.push(Figure::unbounded("fare_decide_ns_flat", fare.flat));
+    figures.push(Figure::unbounded("fare_decide_ns_worst", fare.worst));
     figures.extend(distorted_answers::measure()?);
     figures.extend(counted_by_tests::measure()?);
     figures.push(restart::measure(&output)?);
