@@ -128,8 +128,9 @@ fn half_a_name_is_none() {
     const OWN: usize = 4;
     const NAMED: usize = 68;
     let named = tap(OUTCOMES[4]).seal(&CHAIN_START).unwrap();
-    let changed = |at: usize, name: &str| {
-        let mut bytes = *named.as_bytes();
+    let done = tap(Outcome::Done).seal(&CHAIN_START).unwrap();
+    let changed = |tap: &SealedTap, at: usize, name: &str| {
+        let mut bytes = *tap.as_bytes();
         bytes[at..at + 10].copy_from_slice(&hex::decode(name.replace(' ', "")).unwrap());
         let hash = ring::digest::digest(&ring::digest::SHA256, &bytes[..320]);
         bytes[320..].copy_from_slice(hash.as_ref());
@@ -143,14 +144,16 @@ fn half_a_name_is_none() {
         "00000009 0100 00000003",
         "01000000 0001 00000003",
     ] {
-        assert_eq!(changed(OWN, name).open(), Err(TapError::Field("device")), "{name}");
-        assert_eq!(changed(OWN, name).claimed_id(), None, "{name}");
-        assert_eq!(changed(NAMED, name).open(), Err(TapError::Field("names_device")), "{name}");
+        assert_eq!(changed(&done, OWN, name).open(), Err(TapError::Field("device")), "{name}");
+        assert_eq!(changed(&done, OWN, name).claimed_id(), None, "{name}");
+        for tap in [&named, &done] {
+            assert_eq!(changed(tap, NAMED, name).open(), Err(TapError::Field("names_device")), "{name}");
+        }
     }
-    assert_eq!(changed(NAMED, "00000009 0001 00000003"), named);
+    assert_eq!(changed(&named, NAMED, "00000009 0001 00000003"), named);
     let none = "00000000 0000 00000000";
-    assert_eq!(changed(OWN, none).open(), Err(TapError::Field("device")));
-    assert_eq!(changed(NAMED, none).open(), Err(TapError::Field("names_device")), "a look back names a tap");
+    assert_eq!(changed(&done, OWN, none).open(), Err(TapError::Field("device")));
+    assert_eq!(changed(&named, NAMED, none).open(), Err(TapError::Field("names_device")), "a look back names a tap");
 }
 
 proptest! {
