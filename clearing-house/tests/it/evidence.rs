@@ -1,5 +1,8 @@
 //! Unknown taps: pending, then paid or void by the card's own evidence, in whatever order it arrives.
 
+use clearing_house::evidence::{Writing, proofs, voids};
+use transit::card::Record;
+use transit::id::{DeviceId, TapId};
 use transit::money::Amount;
 use transit::tap::{Outcome, SealedTap, Tap};
 
@@ -137,4 +140,56 @@ fn a_free_unknown_ride_is_counted_once_confirmed() {
     city.verify();
     let day = city.clearing_house.settle(monday(), later(7_200)).unwrap();
     assert_eq!((day.statements[0].statement.rides, day.statements[0].statement.pending.rides), (2, 0));
+}
+
+/// A completed tap proves the record that it read, the one before and the one that it wrote, as far as there are any.
+#[test]
+fn a_tap_proves_up_to_three_records() {
+    for (read, expected) in [(0, vec![1]), (1, vec![1, 2]), (2, vec![1, 2, 3]), (9, vec![8, 9, 10])] {
+        let mut card = Card::new(1, 50_000);
+        card.record.card_sequence = read;
+        let done = Validator::new(1, 1).done(&mut card, MORNING).open().unwrap();
+        let slots = |writing: &Writing| proofs(writing).into_iter().map(|proof| proof.slot).collect::<Vec<_>>();
+        let writing = Writing::of_tap(&done);
+        assert_eq!(slots(&writing), expected, "after record {read}");
+        // A record that is not the next, or that names another tap, is none that this one wrote.
+        let written = Record::decode(&done.record_written.unwrap()).unwrap();
+        for other in [Record { card_sequence: read + 2, ..written }, Record { tap: written.previous, ..written }] {
+            let writing = Writing { written: Some(other.encode().unwrap()), ..writing.clone() };
+            assert_eq!(slots(&writing), expected[..expected.len() - 1]);
+        }
+        assert_eq!(slots(&Writing { done: false, ..writing }), [0; 0]);
+    }
+}
+
+/// Only the same log's later look at the same card, still with the record that was read before, voids a tap.
+#[test]
+fn only_a_later_look_of_the_same_log_at_the_same_card_voids() {
+    let (mut card, mut validator) = (Card::new(1, 50_000), Validator::new(1, 1));
+    validator.done(&mut Card::new(2, 50_000), MORNING);
+    let unknown = validator.unknown(&mut card, MORNING, false).open().unwrap();
+    let claim = validator.look(&card, later(5), Outcome::Voided { names: unknown.id }).open().unwrap();
+    let other_device = DeviceId::new(2).unwrap();
+    let next_record = Record { card_sequence: card.record.card_sequence + 1, ..card.record };
+    let named = |id: TapId| Tap { id, ..claim.clone() };
+    let table = [
+        ("as it is", claim.clone(), true),
+        ("of another device", named(TapId { device: other_device, ..claim.id }), false),
+        ("of another epoch", named(TapId { epoch: 2, ..claim.id }), false),
+        ("before it", named(TapId { sequence: 1, ..claim.id }), false),
+        ("by its own name", named(unknown.id), false),
+        ("of another card", Tap { card: Card::new(2, 0).token(), ..claim.clone() }, false),
+        ("of another tap", Tap { outcome: Outcome::Voided { names: claim.id }, ..claim.clone() }, false),
+        (
+            "that it was committed",
+            Tap { outcome: Outcome::Confirmed { names: unknown.id, admitted: false }, ..claim.clone() },
+            false,
+        ),
+        ("with a later record", Tap { record_read: Some(next_record.encode().unwrap()), ..claim.clone() }, false),
+        ("without a record", Tap { record_read: None, ..claim.clone() }, false),
+    ];
+    for (what, claim, expected) in table {
+        assert_eq!(voids(&claim, &unknown), expected, "a look back {what}");
+    }
+    assert!(!voids(&claim, &Tap { record_read: None, ..unknown }));
 }

@@ -1,13 +1,14 @@
 //! The rules of the ledger by themselves: what moves, and in which day it counts.
 
-use clearing_house::ledger::{Days, days, moved};
+use clearing_house::ledger::{Account, Days, Entry, Posting, days, moved, settlement};
 use transit::action::{Action, ActionKind, Step};
 use transit::card::{Record, RecordKind};
+use transit::id::OperatorId;
 use transit::money::Amount;
 use transit::time::ServiceDay;
 
 use crate::desk_support::Desk;
-use crate::support::{Card, MORNING};
+use crate::support::{Card, MORNING, monday};
 
 /// A tap counts in its day of travel, or, where that is closed or has not begun, in the first open one from its receipt
 /// on.
@@ -28,6 +29,19 @@ fn what_is_late_counts_in_the_first_open_day_from_its_receipt_on() {
         let expected = Days { travel: ServiceDay(travel), settlement: ServiceDay(expected) };
         assert_eq!(found, expected, "{closed:?} are closed");
     }
+}
+
+/// What the books refuse to post is found by the sum of an entry.
+#[test]
+fn the_sum_of_an_entry_is_that_of_its_postings() {
+    let account = Account::CardsFloat;
+    let of = |amounts: &[i64]| {
+        let postings = amounts.iter().map(|amount| Posting { account, amount: *amount }).collect();
+        let entry = settlement(OperatorId(1), monday(), Amount::ZERO, MORNING, "VND");
+        Entry { postings, ..entry }.sum()
+    };
+    assert_eq!([of(&[]), of(&[-8_000, 8_000]), of(&[-8_000, 7_000])], [Some(0), Some(0), Some(-1_000)]);
+    assert_eq!(of(&[i64::MAX, 1]), None);
 }
 
 /// A step that says 50,000 of itself, with what its commands named and the kind of record that it wrote.

@@ -69,6 +69,7 @@ fn spoken(view: &CardView) -> String {
             let paid = view.record.balance_after.minor() - accept.record.balance_after.minor();
             assert_eq!(paid, accept.fare.minor(), "the mirror moves with the fare");
             assert_eq!(accept.record.amount, accept.fare);
+            assert!(!accept.record.recovered, "that an earlier tap was torn is not this one's to say");
             let word = match accept.basis {
                 Basis::FlatFare => "flat".to_owned(),
                 Basis::RouteLength => "by length".to_owned(),
@@ -155,5 +156,6 @@ fn an_open_journey_is_closed_by_a_flat_fare() {
     view.record.kind = RecordKind::TapIn;
     view.record.carried.journey = (5, 0, 8000);
     view.record.carried.action = (12, -300);
+    view.record.recovered = true;
     assert_eq!(spoken(&view), "8000 by length");
 }
