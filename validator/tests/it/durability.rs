@@ -104,6 +104,7 @@ fn a_log_that_cannot_be_written_refuses_before_money_moves() {
     let refused = bus.tap(&mut cards, "adult", NOW);
     assert!(matches!(refused.answer, Err(LogFailed::Store { .. })), "{:?}", refused.answer);
     assert_eq!(cards.purse("adult"), 50_000);
+    assert_eq!(refused.instructions.last(), Some(&"AbortTransaction"), "the card may forget what is staged");
     let closed = bus.tap(&mut cards, "adult", NOW);
     assert!(matches!(closed.answer, Err(LogFailed::Closed)), "{:?}", closed.answer);
 
@@ -111,6 +112,17 @@ fn a_log_that_cannot_be_written_refuses_before_money_moves() {
     bus.restart();
     assert!(matches!(bus.tap(&mut cards, "adult", NOW).state(), State::Accepted { .. }));
     assert_eq!(cards.purse("adult"), 42_000);
+}
+
+#[test]
+fn without_a_log_there_are_no_taps() {
+    let mut cards = Cards::new();
+    let mut bus = Bus::new(101, 23);
+    bus.engine.close_log();
+    assert!(bus.engine.log().is_none());
+    let closed = bus.tap(&mut cards, "adult", NOW);
+    assert!(matches!(closed.answer, Err(LogFailed::Closed)), "{:?}", closed.answer);
+    assert_eq!(cards.purse("adult"), 50_000);
 }
 
 #[test]

@@ -77,6 +77,41 @@ fn what_core_never_noted_is_sent_again_and_not_at_once() {
     assert_eq!(outbox.next(999_999, 1, 9), Next::Idle);
 }
 
+#[test]
+fn a_wait_is_over_at_its_end() {
+    let mut outbox = outbox(0);
+    outbox.failed(1000, 0);
+    assert_eq!(outbox.next(1249, 1, 5), Next::Wait { until_ms: 1250 });
+    assert_eq!(outbox.next(1250, 1, 5), Next::Send { first: 1, last: 5 });
+}
+
+/// An answer that takes nothing is a failure; one that takes something begins the waits anew.
+#[test]
+fn answers_that_take_nothing_wait() {
+    let mut outbox = outbox(0);
+    let wait = |outbox: &mut Outbox| match outbox.next(0, 1, 5) {
+        Next::Wait { until_ms } => Some(until_ms),
+        Next::Send { .. } | Next::Idle => None,
+    };
+    for expected in [250, 500] {
+        outbox.answered(0, 1, &verdicts(&[Verdict::OutOfOrder]), 0);
+        assert_eq!(wait(&mut outbox), Some(expected));
+    }
+    outbox.answered(0, 1, &verdicts(&[Verdict::Accepted, Verdict::OutOfOrder]), 0);
+    assert_eq!(wait(&mut outbox), None);
+    outbox.answered(0, 2, &verdicts(&[]), 0);
+    assert_eq!(wait(&mut outbox), Some(250), "the first wait again");
+}
+
+#[test]
+fn chance_takes_its_share_of_half_a_wait() {
+    for (chance, expected) in [(0, 250), (u32::MAX / 5, 225), (u32::MAX / 5 * 2, 200), (u32::MAX, 125)] {
+        let mut outbox = outbox(0);
+        outbox.failed(0, chance);
+        assert_eq!(outbox.next(0, 1, 5), Next::Wait { until_ms: expected }, "{chance}");
+    }
+}
+
 proptest! {
     #[test]
     fn chance_shortens_a_wait_by_half_at_most(chance: u32, failures in 1..12_u32) {

@@ -2,7 +2,7 @@
 
 use transit::money::{Amount, Balance};
 use transit::screen::{AttentionReason, State};
-use transit::tap::{Outcome, Reason};
+use transit::tap::{Outcome, Reason, Tap};
 use transit::time::Moment;
 
 use crate::world::{Bus, Cards, NOW};
@@ -61,4 +61,30 @@ fn older_records_are_kept_as_evidence() {
     let issued = transit::card::Record::decode(&evidence.record_written.unwrap()).unwrap();
     assert_eq!((issued.card_sequence, issued.tap), (1, None));
     assert_eq!(ride.transaction_mac.unwrap().counter, 3);
+}
+
+/// Evidence is records and nothing else: it charges nothing, and what this tap read and proved stays with this tap.
+#[test]
+fn evidence_is_records_alone() {
+    for card in ["adult", "student-pass"] {
+        let mut cards = Cards::new();
+        Bus::new(102, 5).tap(&mut cards, card, NOW);
+        let mut bus = Bus::new(101, 23);
+        bus.tap(&mut cards, card, later(3600));
+        let taps = bus.taps();
+        let [ride, evidence] = taps.as_slice() else { panic!("{taps:?}") };
+        let expected = Tap {
+            id: evidence.id,
+            outcome: Outcome::Evidence,
+            fare: Amount::ZERO,
+            debited: None,
+            transaction_mac: None,
+            record_read: evidence.record_read,
+            issuer_read: None,
+            record_written: None,
+            ..ride.clone()
+        };
+        assert_eq!(*evidence, expected, "{card}");
+        assert_eq!((evidence.id.sequence, ride.issuer_read.is_some()), (2, card == "student-pass"));
+    }
 }

@@ -68,6 +68,22 @@ fn a_commit_that_came_through_is_confirmed_and_admits_once() {
     let unknown = bus.taps()[0].id;
     bus.tap(&mut cards, "torn", later(3));
     assert_eq!(outcomes(&bus), [Outcome::Unknown, Outcome::Confirmed { names: unknown, admitted: true }]);
+    assert_eq!(bus.taps()[1].fare, Amount::from(8000), "the fare of the tap that is admitted");
+}
+
+/// A look back names what was unknown and the record that it read; the pass that was read with it is no part of it.
+#[test]
+fn a_look_back_has_the_record_alone() {
+    for fault in [Fault::LoseBefore(COMMIT), Fault::LoseAfter(COMMIT)] {
+        let mut cards = Cards::new();
+        let mut bus = Bus::new(101, 23);
+        bus.torn_tap(&mut cards, "student-pass", NOW, fault);
+        bus.tap(&mut cards, "student-pass", later(3));
+        let look = &bus.taps()[1];
+        assert!(matches!(look.outcome, Outcome::Confirmed { .. } | Outcome::Voided { .. }), "{look:?}");
+        assert_eq!((look.fare, look.debited, look.issuer_read), (Amount::ZERO, None, None), "{fault:?}");
+        assert!(look.record_read.is_some() && look.record_written.is_none(), "{fault:?}");
+    }
 }
 
 #[test]
@@ -144,4 +160,25 @@ fn a_card_torn_too_often_is_declined() {
     let State::Declined { reason, .. } = declined.state() else { panic!("{:?}", declined.state()) };
     assert_eq!(*reason, transit::screen::DeclineReason::TooManyTorn);
     assert_eq!(cards.purse("torn"), 50_000);
+}
+
+#[test]
+fn torn_taps_count_for_a_day() {
+    const DAY_S: u32 = 86_400;
+    for restarted in [false, true] {
+        let mut cards = Cards::new();
+        let mut bus = Bus::with_torn_taps(101, 23, 1);
+        bus.torn_tap(&mut cards, "torn", NOW, Fault::LoseBefore(COMMIT));
+        bus.torn_tap(&mut cards, "adult", later(1), Fault::LoseBefore(COMMIT - 1));
+        if restarted {
+            bus.restart();
+        }
+        let of_all = |bus: &mut Bus, at| bus.engine.log().unwrap().torn_taps_of_all(at);
+        let counted = [1, DAY_S - 1, DAY_S, DAY_S + 1].map(|at| of_all(&mut bus, later(at)));
+        assert_eq!(counted, [2, 2, 1, 0], "of all cards; one begins a second later");
+        for (at, admitted) in [(DAY_S - 1, false), (DAY_S, true)] {
+            let state = bus.tap(&mut cards, "torn", later(at)).state().clone();
+            assert_eq!(matches!(state, State::Accepted { .. }), admitted, "{at}: {state:?}");
+        }
+    }
 }
