@@ -15,6 +15,7 @@ mod explain;
 mod gaps;
 mod http;
 mod ingest;
+mod journey;
 mod ledger;
 mod migration;
 mod properties;

@@ -5,6 +5,7 @@ use transit::money::Amount;
 use transit::time::Moment;
 
 use crate::support::{Card, City, DAY_S, MORNING, Validator, later, monday, tuesday};
+use crate::verify::tamper;
 
 #[test]
 fn twice_is_once() {
@@ -137,6 +138,29 @@ fn a_day_that_has_not_begun_is_refused() {
     assert!(matches!(error, SettleError::NotBegun { .. }));
     let expected = "service day 2026-11-24 has not begun: it is 2026-11-23; a day is settled on that day or later";
     assert_eq!(error.to_string(), expected);
+}
+
+/// What was stored when a day was closed is what it was closed with, or nothing is said of it.
+#[test]
+fn a_closed_day_that_was_changed_is_not_told() {
+    let changes = [
+        "UPDATE statement SET bytes = x'7b7d' WHERE operator = 1",
+        "DELETE FROM statement WHERE operator = 2",
+        "UPDATE closed_day SET closed_at = closed_at + 1",
+        "UPDATE closed_day SET digest = zeroblob(32)",
+    ];
+    for change in changes {
+        let mut city = City::new();
+        city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);
+        city.clearing_house.settle(monday(), later(7_200)).unwrap();
+        tamper(&city, change);
+        let error = city.clearing_house.settle(monday(), later(7_300)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the stored statements of 2026-11-23 were changed; `verify` says more",
+            "{change}: {error:?}"
+        );
+    }
 }
 
 #[test]
