@@ -14,7 +14,7 @@ FIGURES := $(or $(CARGO_TARGET_DIR),target)/bench
 # Where the DESFire clients of others are fetched to: beside the programs' folder.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/interoperability-peers
 
-.PHONY: help setup peers build demo run test interoperability simulate soak torn fuzz bench deny
+.PHONY: help setup peers build demo run test interoperability simulate soak torn fuzz mutants bench deny
 
 help: ## tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ torn: setup ## play every way in which the taps of one card can go wrong, PRESEN
 
 fuzz: setup ## every fuzz target, one after the other, each for SECONDS (60); fails on a finding
 	nice fuzz/run.sh $(or $(SECONDS),60)
+
+mutants: setup ## change the code that decides and keeps, one place at a time, and count what no test notices; FILES to choose
+	nice ./mutants.sh $(FILES)
 
 bench: setup ## criterion benches, then the tap-budget figures (target/bench/figures.json)
 	$(CARGO) bench --locked -p benches
