@@ -78,6 +78,12 @@ fn the_table() {
         let tap = bus.taps().into_iter().rfind(|tap| tap.outcome != Outcome::Evidence).unwrap();
         assert_eq!(tap.outcome, outcome, "{name}");
         assert_eq!(tap.transaction_mac.is_some(), outcome == done, "{name}");
+        let fare = match &screen {
+            State::Accepted { fare, .. } => Some(*fare),
+            State::Declined { fare, .. } => *fare,
+            _ => None,
+        };
+        assert_eq!(tap.fare, fare.unwrap_or(Amount::ZERO), "{name}: what the rider is told is sealed");
         let charged = (outcome == done && tap.fare > Amount::ZERO).then_some(tap.fare);
         assert_eq!(tap.debited, charged, "{name}: nothing is debited for a free ride");
         if let Some(purse) = purse {
