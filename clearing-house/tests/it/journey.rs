@@ -37,7 +37,10 @@ fn boarded(device: u32) -> Tap {
     on(|read| *read = card.record)
 }
 
-fn check(table: &[(&str, Tap, Basis, Option<(FindingKind, &str)>)]) {
+/// What the tap is, the tap, what its fare rests on then, and what is found.
+type Row = (&'static str, Tap, Basis, Option<(FindingKind, &'static str)>);
+
+fn check(table: &[Row]) {
     for (what, tap, basis, finding) in table {
         let redecided = decide_again(tap, &tariff());
         let found: Vec<_> = redecided.findings.iter().map(|finding| (finding.kind, finding.detail.as_str())).collect();
