@@ -40,7 +40,7 @@ struct Arguments {
 /// What a child does, watched by this program.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Only the restart with 100,000 taps in the log, merged into the figures that are there.
+    /// Only the opening of a log of 100,000 taps, merged into the figures that are there.
     Restart,
     /// Purse taps of the engine on a log in this folder, without a pause.
     Taps {
