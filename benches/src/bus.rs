@@ -78,7 +78,7 @@ impl Bus {
             operator: OperatorId(1),
             line: LineNumber(1),
             stop: StopNumber(23),
-            tariff: Tariff::parse(&tariff, &fs::read_to_string(&tariff)?)?,
+            tariffs: Tariff::parse(&tariff, &fs::read_to_string(&tariff)?)?.into(),
             deny_list: DenyList::new(1, vec![]),
             frame_size: FrameSize::Bytes128,
             intent_deadline: Duration::from_secs(30),

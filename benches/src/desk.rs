@@ -93,7 +93,7 @@ fn desk(root: &Path, folder: &Path) -> Result<Desk<Keys>, Failure> {
     let originality_keys: Vec<OriginalityKey> = counter::keys::originality_keys(&config_path, &config)?;
     let rules = Rules {
         operator: config.operator,
-        tariff: config.tariff()?,
+        tariffs: config.tariffs()?,
         clearing_house_public_key: clearing_house.public_key(),
         originality_keys,
         deny_list: config.deny_list()?,

@@ -48,7 +48,7 @@ impl ClearingHouse {
     /// [`SettleError`]; nothing has happened then.
     pub fn settle(&mut self, day: ServiceDay, at: Moment) -> Result<SettledDay, SettleError> {
         let Self { store, config } = self;
-        let today = config.tariff.calendar.service_day(at);
+        let today = config.tariffs.calendar().service_day(at);
         if day > today {
             return Err(SettleError::NotBegun { day, today });
         }
@@ -72,7 +72,7 @@ fn close(books: &Books<'_>, config: &Config, day: ServiceDay, at: Moment) -> Res
         let digest = digest(&bytes);
         books.insert_statement(day, operator, &bytes, &digest)?;
         if statement.amount_minor > Amount::ZERO {
-            let currency = &config.tariff.currency.code;
+            let currency = &config.tariffs.currency().code;
             books.post(&ledger::settlement(operator, day, statement.amount_minor, at, currency))?;
         }
         digests.push(digest);
@@ -90,8 +90,10 @@ pub(crate) fn derive(books: &Books<'_>, header: Header, last_entry: i64) -> Resu
 }
 
 fn header(config: &Config, operator: OperatorId, day: ServiceDay) -> Header {
-    let tariff = &config.tariff;
-    let line_names: BTreeMap<_, _> = tariff.lines.iter().map(|line| (line.number, line.name.clone())).collect();
+    let tariff = config.tariffs.on(day);
+    // A ride on a line that is gone may come late.
+    let lines = config.tariffs.iter().flat_map(|version| &version.lines).chain(&tariff.lines);
+    let line_names: BTreeMap<_, _> = lines.map(|line| (line.number, line.name.clone())).collect();
     Header {
         system: SYSTEM.to_owned(),
         operator,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use transit::config::{ConfigError, KeysClass, parse};
 use transit::id::{DeviceId, OperatorId};
 use transit::money::Amount;
-use transit::tariff::Tariff;
+use transit::tariff::{TariffPaths, Tariffs};
 
 use crate::deny_list::DenyList;
 use crate::signer::Signer;
@@ -25,8 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The SQLite file of the books.
     pub database: PathBuf,
-    /// The prices in force.
-    pub tariff: Tariff,
+    /// The prices, each version from its day on.
+    pub tariffs: Tariffs,
     /// The card keys.
     pub vault: Vault,
     /// The key under acknowledgements.
@@ -81,7 +81,7 @@ pub enum TransactionMacPolicy {
 struct ConfigFile {
     listen: SocketAddr,
     database: PathBuf,
-    tariff: PathBuf,
+    tariff: TariffPaths,
     keys: KeySource,
     keys_class: KeysClass,
     transaction_mac_policy: TransactionMacPolicy,
@@ -182,13 +182,12 @@ impl Config {
             Some(named) => parse(&beside(named), &read(&beside(named))?)?,
             None => DenyList::default(),
         };
-        let tariff_path = beside(&file.tariff);
-        let tariff = Tariff::parse(&tariff_path, &read(&tariff_path)?)?;
+        let tariffs = file.tariff.within(&beside(Path::new(""))).read(read)?;
         let (vault, signer) = read_keys(path, &file.keys, credentials, file.keys_class)?;
         Ok(Self {
             listen: file.listen,
             database: beside(&file.database),
-            tariff,
+            tariffs,
             vault,
             signer,
             transaction_mac_policy: file.transaction_mac_policy,

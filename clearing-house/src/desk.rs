@@ -98,7 +98,7 @@ fn reply(
     match &request.ask {
         Ask::Allowance => {
             let log = (request.desk, request.epoch);
-            let calendar = &config.tariff.calendar;
+            let calendar = config.tariffs.calendar();
             let (allowance, is_new) = allowance::next(books, calendar, log, desk.daily_load_limit, at)?;
             let promise =
                 is_new.then_some(Promise { number: allowance.number, epoch: Some(request.epoch), lost_card: None });

@@ -62,14 +62,14 @@ impl ClearingHouse {
     pub fn desk_day(&mut self, day: ServiceDay) -> Result<DeskDays, StoreError> {
         let Self { store, config } = self;
         let books = store.view()?;
-        let calendar = &config.tariff.calendar;
+        let calendar = config.tariffs.calendar();
         let (first, last) = calendar.span(day);
         let mut desks: BTreeMap<DeviceId, DeskDay> = BTreeMap::new();
         for action in books.actions_between(first.0, last.0)? {
             let desk = desks.entry(action.id.device).or_insert_with(|| DeskDay::new(&action));
             desk.add(&books, &action)?;
         }
-        let currency = config.tariff.currency.clone();
+        let currency = config.tariffs.currency().clone();
         Ok(DeskDays { service_day: day, desks: desks.into_values().collect(), currency })
     }
 }

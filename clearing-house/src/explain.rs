@@ -83,7 +83,7 @@ impl ClearingHouse {
     pub fn explain(&mut self, tap: TapId) -> Result<Explanation, ExplainError> {
         let Self { store, config } = self;
         let tap = store.view()?.tap(tap)?.ok_or(ExplainError::NotInTheBooks(tap))?;
-        Ok(explain(&tap, &config.tariff))
+        Ok(explain(&tap, config.tariffs.of_version(tap.tariff_version)))
     }
 }
 

@@ -38,6 +38,8 @@ pub enum FindingKind {
     DecisionDiffers,
     /// The fare decision could not be run again: another tariff version, or an unreadable card file.
     Undecidable,
+    /// The validator, or the desk, decided by another version of the tariff than the one in force at the time.
+    TariffNotInForce,
     /// The debit is not the fare.
     ChargeDiffers,
     /// Two taps are proven to have written one record of one card: a copied card.
@@ -69,11 +71,12 @@ pub enum FindingKind {
     LogBegunAnew,
 }
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "conflict",
     "unproven",
     "decision_differs",
     "undecidable",
+    "tariff_not_in_force",
     "charge_differs",
     "record_twice",
     "counter_twice",
@@ -111,6 +114,7 @@ impl FindingKind {
             Self::Unproven
             | Self::DecisionDiffers
             | Self::Undecidable
+            | Self::TariffNotInForce
             | Self::ChargeDiffers
             | Self::RecordTwice
             | Self::CounterTwice

@@ -191,13 +191,13 @@ impl ClearingHouse {
 }
 
 pub(crate) fn gaps(books: &Books<'_>, config: &Config) -> Result<Gaps, StoreError> {
-    let highest_fare = config.tariff.highest_fare();
+    let highest_fare = config.tariffs.highest_fare();
     let mut gaps = Gaps {
         devices: Vec::new(),
         cards: Vec::new(),
         of_devices: Missing::default(),
         of_cards: Missing::default(),
-        currency: config.tariff.currency.clone(),
+        currency: config.tariffs.currency().clone(),
     };
     for log in coverage(books)?.iter().filter(|log| !log.gaps.is_empty()) {
         gaps.devices.extend(of_log(books, log, highest_fare)?);

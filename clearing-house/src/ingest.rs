@@ -245,7 +245,7 @@ impl Upload<'_> {
     /// The stamp of a first entry about something made at `made`.
     fn first_stamp(&self, id: TapId, made: Moment) -> Result<Stamp<'_>, StoreError> {
         let stamp = self.stamp(made);
-        if stamp.days.travel > self.config.tariff.calendar.service_day(self.at) {
+        if stamp.days.travel > self.config.tariffs.calendar().service_day(self.at) {
             let detail = format!("made on {}, a day that has not begun", stamp.days.travel);
             self.find(&Finding::new(FindingKind::ClockAhead, id, detail))?;
         }
@@ -253,10 +253,10 @@ impl Upload<'_> {
     }
 
     fn stamp(&self, made: Moment) -> Stamp<'_> {
-        let tariff = &self.config.tariff;
-        let (travel, receipt) = (tariff.calendar.service_day(made), tariff.calendar.service_day(self.at));
+        let tariffs = &self.config.tariffs;
+        let (travel, receipt) = (tariffs.calendar().service_day(made), tariffs.calendar().service_day(self.at));
         let days = ledger::days(travel, receipt, |day| self.closed_days.contains(&day));
-        Stamp { days, posted_at: self.at, currency: &tariff.currency.code }
+        Stamp { days, posted_at: self.at, currency: &tariffs.currency().code }
     }
 
     fn find(&self, finding: &Finding) -> Result<(), StoreError> {

@@ -3,9 +3,11 @@
 
 use transit::card::{Issuer, Record};
 use transit::fare::{self, Boarding, CardView, Decision, Refusal};
+use transit::id::TapId;
 use transit::money::Amount;
 use transit::tap::{Outcome, Reason, Tap};
-use transit::tariff::Tariff;
+use transit::tariff::{Tariff, Tariffs};
+use transit::time::Moment;
 
 use crate::finding::{Finding, FindingKind};
 use crate::ledger::Basis;
@@ -71,11 +73,23 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
     redecided
 }
 
+/// The finding where `version` decided at a moment at which another one was in force.
+pub fn tariff_not_in_force(id: TapId, at: Moment, version: u32, tariffs: &Tariffs) -> Option<Finding> {
+    let in_force = tariffs.at(at).version;
+    let detail = || format!("decided by tariff version {version}, in force was {in_force}");
+    (version != in_force).then(|| Finding::new(FindingKind::TariffNotInForce, id, detail()))
+}
+
 /// What the validator knew of the card, where the tap recorded it and `tariff` is the one that decided.
 pub(crate) fn view(tap: &Tap, tariff: &Tariff) -> Result<CardView, String> {
     if tap.tariff_version != tariff.version {
         return Err(format!("decided by tariff version {}, at hand is {}", tap.tariff_version, tariff.version));
     }
+    recorded_view(tap)
+}
+
+/// The same, by whatever tariff it was decided.
+pub(crate) fn recorded_view(tap: &Tap) -> Result<CardView, String> {
     let bytes = tap.record_read.ok_or("it lacks the record that was read")?;
     let record = Record::decode(&bytes).map_err(|error| format!("the record that was read: {error}"))?;
     let issuer = tap.issuer_read.map(|bytes| Issuer::decode(&bytes)).transpose();
@@ -89,7 +103,7 @@ fn wrote(tap: &Tap, expected: Record) -> bool {
     written.is_some_and(|written| Record { recovered: false, ..written } == expected)
 }
 
-fn words(refusal: Refusal) -> &'static str {
+pub(crate) fn words(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Denied => "denied",
         Refusal::NotEnough { .. } => "not enough in the purse",

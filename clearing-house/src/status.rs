@@ -109,7 +109,7 @@ impl ClearingHouse {
             balances_minor: books.balances()?.into_iter().collect(),
             closed_days: books.closed_days()?.iter().map(|(day, _)| day.service_day.to_string()).collect(),
             coverage: coverage(&books)?,
-            currency: self.config.tariff.currency.clone(),
+            currency: self.config.tariffs.currency().clone(),
             outcomes,
         })
     }

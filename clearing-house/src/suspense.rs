@@ -160,7 +160,7 @@ pub(crate) fn suspense(books: &Books<'_>, config: &Config, at: Moment) -> Result
         pending: Waiting::default(),
         unresolved: Waiting::default(),
         account_minor: books.balance_of(Account::SuspenseUnknown, last_entry)?,
-        currency: config.tariff.currency.clone(),
+        currency: config.tariffs.currency().clone(),
     };
     for unknown in books.pending_unknowns(last_entry)? {
         let tap = waiting(books, &unknown, at, config.unknown_deadline_days)?;

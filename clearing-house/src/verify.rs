@@ -320,11 +320,11 @@ impl Audit<'_> {
 
     /// The stamp that an entry about something made at `made` must have.
     fn stamp(&self, made: Moment, stored: &StoredEntry) -> Stamp<'_> {
-        let calendar = &self.config.tariff.calendar;
+        let calendar = &self.config.tariffs.calendar();
         let posted_at = stored.entry.posted_at;
         let (travel, entered) = (calendar.service_day(made), calendar.service_day(posted_at));
         let days = ledger::days(travel, entered, |day| self.was_closed(day, stored.id));
-        Stamp { days, posted_at, currency: &self.config.tariff.currency.code }
+        Stamp { days, posted_at, currency: &self.config.tariffs.currency().code }
     }
 
     /// Whether `day` was closed when entry `id` was made.

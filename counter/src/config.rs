@@ -9,7 +9,7 @@ use key_store::KeySource;
 use serde::Deserialize;
 use transit::config::{ConfigError, KeysClass};
 use transit::id::{CardToken, DeviceId, Epoch, OperatorId};
-use transit::tariff::Tariff;
+use transit::tariff::{TariffPaths, Tariffs};
 
 use crate::words::Language;
 
@@ -26,8 +26,8 @@ pub struct DeskConfig {
     /// The language of what is said to people: `vi` or `en`.
     #[serde(default)]
     pub language: Language,
-    /// The tariff file.
-    pub tariff: PathBuf,
+    /// The tariff file, or a list of them: each version from its first service day on.
+    pub tariff: TariffPaths,
     /// The deny list, as `clearing-house deny-list` writes it; without one only what this desk blocked itself is blocked.
     pub deny_list: Option<PathBuf>,
     /// Where the card keys are: a key file, a credential of systemd, or a SAM.
@@ -88,11 +88,11 @@ impl DeskConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = transit::config::parse(path, &text(path)?)?;
         let refuse = |message: &str| Err(ConfigError::whole_file(path, message));
-        for named in [&mut config.tariff, &mut config.journal] {
-            *named = path.parent().unwrap_or(Path::new("")).join(&*named);
-        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.journal = folder.join(&config.journal);
+        config.tariff = config.tariff.within(folder);
         if let Some(named) = &mut config.deny_list {
-            *named = path.parent().unwrap_or(Path::new("")).join(&*named);
+            *named = folder.join(&*named);
         }
         if config.epoch == 0 {
             return refuse("epoch is 1 to 255");
@@ -106,12 +106,12 @@ impl DeskConfig {
         Ok(config)
     }
 
-    /// The tariff that the configuration names.
+    /// The versions of the tariff that the configuration names.
     ///
     /// # Errors
     /// [`ConfigError`].
-    pub fn tariff(&self) -> Result<Tariff, ConfigError> {
-        Tariff::parse(&self.tariff, &text(&self.tariff)?)
+    pub fn tariffs(&self) -> Result<Tariffs, ConfigError> {
+        self.tariff.read(text)
     }
 
     /// The deny list that the configuration names, empty where it names none.

@@ -21,7 +21,7 @@ use transit::action::{Action, ActionKind, Step};
 use transit::card::{Issuer, LayoutError, Record};
 use transit::id::{CardToken, OperatorId};
 use transit::money::Amount;
-use transit::tariff::Tariff;
+use transit::tariff::Tariffs;
 use transit::time::Moment;
 
 use crate::config::DenyList;
@@ -36,7 +36,7 @@ pub struct Rules {
     /// Whose desk it is.
     pub operator: OperatorId,
     /// The prices and the network.
-    pub tariff: Tariff,
+    pub tariffs: Tariffs,
     /// The key under which the clearing house signs allowances and grants.
     pub clearing_house_public_key: [u8; 32],
     /// The keys under which chips are genuine.
@@ -158,7 +158,7 @@ impl<K: KeyStore> Desk<K> {
             card,
             other_card: None,
             holder: None,
-            tariff_version: self.rules.tariff.version,
+            tariff_version: self.rules.tariffs.at(serving.at).version,
             amount,
             product: None,
             grant: None,

@@ -287,7 +287,7 @@ impl<K: KeyStore> Desk<K> {
     }
 
     fn today(&self, at: Moment) -> ServiceDay {
-        self.rules.tariff.calendar.service_day(at)
+        self.rules.tariffs.calendar().service_day(at)
     }
 }
 

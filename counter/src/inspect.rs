@@ -102,7 +102,7 @@ impl<K: KeyStore> Desk<K> {
             let purse_minor = i64::from(purse_minor);
             return Err(Refusal::PurseDiffers { purse_minor, record: record.balance_after }.into());
         }
-        let today = self.rules.tariff.calendar.service_day(at);
+        let today = self.rules.tariffs.calendar().service_day(at);
         let passes = issuer.iter().flat_map(|issuer| issuer.products).filter(|pass| pass.kind != ProductKind::None);
         let profile = issuer.map_or(record.profile, |issuer| issuer.profile);
         Ok(Report::Inspected(Box::new(Inspection {
@@ -134,12 +134,12 @@ impl<K: KeyStore> Desk<K> {
         };
         let verdict = |line: LineNumber| {
             let boarding = Boarding { tap, line, stop: StopNumber(0), at };
-            match decide(&view, &self.rules.tariff, &boarding) {
+            match decide(&view, self.rules.tariffs.at(at), &boarding) {
                 Decision::Accept(accept) => Verdict { line, fare_minor: Some(accept.fare), refusal: None },
                 Decision::Refuse(refusal) => Verdict { line, fare_minor: None, refusal: Some(refusal_name(refusal)) },
             }
         };
-        Ok(self.rules.tariff.lines.iter().map(|line| verdict(line.number)).collect())
+        Ok(self.rules.tariffs.at(at).lines.iter().map(|line| verdict(line.number)).collect())
     }
 }
 

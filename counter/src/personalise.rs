@@ -123,7 +123,7 @@ impl<K: KeyStore> Desk<K> {
     }
 
     fn issuer_of(&self, person: Person, serving: Serving) -> Result<Issuer, DeskError> {
-        let today = self.rules.tariff.calendar.service_day(serving.at);
+        let today = self.rules.tariffs.calendar().service_day(serving.at);
         let profile_valid_until = match (person.profile, person.profile_valid_until) {
             (Profile::Ordinary, None) => ServiceDay(0),
             (_, Some(until)) if until >= today => until,

@@ -8,7 +8,7 @@ use transit::card::{ProductKind, Profile, RecordKind};
 use transit::desk::Allowance;
 use transit::id::{CardToken, LineNumber, TapId};
 use transit::money::{Amount, Balance};
-use transit::tariff::Tariff;
+use transit::tariff::Tariffs;
 use transit::time::{Moment, ServiceDay};
 
 use crate::inspect::{Inspection, Verdict};
@@ -247,7 +247,7 @@ pub struct Speaker<'a> {
     /// In which language.
     pub language: Language,
     /// With which money, clock and lines.
-    pub tariff: &'a Tariff,
+    pub tariffs: &'a Tariffs,
 }
 
 impl Speaker<'_> {
@@ -262,12 +262,12 @@ impl Speaker<'_> {
     }
 
     fn money(&self, minor: i64) -> String {
-        self.tariff.currency.display(minor).to_string()
+        self.tariffs.currency().display(minor).to_string()
     }
 
     /// The local time of the city, to the minute.
     fn local(&self, at: Moment) -> String {
-        let local = jiff::ZonedDateTime::new(at.timestamp(), self.tariff.calendar.time_zone.clone());
+        let local = jiff::ZonedDateTime::new(at.timestamp(), self.tariffs.calendar().time_zone.clone());
         local.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
@@ -370,7 +370,7 @@ impl Speaker<'_> {
 
     fn pass(&self, kind: ProductKind, line: LineNumber) -> String {
         let name = self.language.product(kind);
-        match self.tariff.line(line).filter(|_| kind == ProductKind::OneRoutePass) {
+        match self.tariffs.line(line).filter(|_| kind == ProductKind::OneRoutePass) {
             Some(line) => format!("{name} {}", line.name),
             None => name.to_owned(),
         }
@@ -394,7 +394,7 @@ impl Speaker<'_> {
             self.line(out, "Qua cửa", "Let in", self.verdict(verdict))?;
         }
         for record in &card.records {
-            let stop = self.tariff.line(record.line).and_then(|line| line.stop(record.stop));
+            let stop = self.tariffs.line(record.line).and_then(|line| line.stop(record.stop));
             let place = stop.map_or("", |stop| &stop.name);
             let kind = self.language.record(record.kind);
             writeln!(
@@ -409,7 +409,7 @@ impl Speaker<'_> {
     }
 
     fn verdict(&self, verdict: &Verdict) -> String {
-        let line = self.tariff.line(verdict.line).map_or_else(|| verdict.line.0.to_string(), |line| line.name.clone());
+        let line = self.tariffs.line(verdict.line).map_or_else(|| verdict.line.0.to_string(), |line| line.name.clone());
         match (verdict.fare_minor, verdict.refusal) {
             (Some(fare), _) => format!("{line}: {}, {}", self.language.pick("được", "yes"), self.money(fare.minor())),
             (None, refusal) => {

@@ -60,7 +60,7 @@ impl AtDesk {
     fn open(arguments: &Arguments, prompt: &mut Prompt) -> Result<Self, Failed> {
         let path = &arguments.config;
         let config = DeskConfig::load(path)?;
-        let tariff = config.tariff()?;
+        let tariffs = config.tariffs()?;
         let originality_keys = keys::originality_keys(path, &config)?;
         let (keys, signer) = keys::load(path, &config, prompt)?;
         let (journal, adopted) = Journal::open(&config.journal, config.device, config.epoch, signer)?;
@@ -72,7 +72,7 @@ impl AtDesk {
         }
         let rules = Rules {
             operator: config.operator,
-            tariff,
+            tariffs,
             clearing_house_public_key: config.clearing_house_public_key,
             originality_keys,
             deny_list: config.deny_list()?,
@@ -331,7 +331,7 @@ impl AtDesk {
         if self.is_json {
             return print_line(&serde_json::to_string(answer).map_err(|error| Failed::new(WRONG_SETUP, error))?);
         }
-        let speaker = Speaker { language: self.language, tariff: &self.desk.rules.tariff };
+        let speaker = Speaker { language: self.language, tariffs: &self.desk.rules.tariffs };
         print_line(speaker.say(answer).trim_end())
     }
 }

@@ -83,8 +83,8 @@ impl<K: KeyStore> Desk<K> {
         if let Some(month) = wanted.month {
             return self.sale_of(issuer, wanted.kind, wanted.line, month, at);
         }
-        let today = self.rules.tariff.calendar.service_day(at);
-        let pass = self.rules.tariff.pass(wanted.kind, wanted.line).ok_or(Refusal::NoSuchPass)?;
+        let today = self.rules.tariffs.calendar().service_day(at);
+        let pass = self.rules.tariffs.at(at).pass(wanted.kind, wanted.line).ok_or(Refusal::NoSuchPass)?;
         let mut last = Refusal::NoSuchPass;
         for month in on_sale(pass, today) {
             match sell(pass, issuer, month, today) {
@@ -105,8 +105,8 @@ impl<K: KeyStore> Desk<K> {
         month: Month,
         at: Moment,
     ) -> Result<PassSale, DeskError> {
-        let today = self.rules.tariff.calendar.service_day(at);
-        let pass = self.rules.tariff.pass(kind, line).ok_or(Refusal::NoSuchPass)?;
+        let today = self.rules.tariffs.calendar().service_day(at);
+        let pass = self.rules.tariffs.at(at).pass(kind, line).ok_or(Refusal::NoSuchPass)?;
         Ok(sell(pass, issuer, month, today).map_err(Refusal::from)?)
     }
 }

@@ -88,7 +88,7 @@ impl Desk {
         let signer = signer.ok_or_else(|| Failed::Unexpected("the desk's keys sign nothing".to_owned()))?;
         let rules = Rules {
             operator: OperatorId(1),
-            tariff: Tariff::parse(&tariff, &read(&tariff)?).map_err(Failed::unexpected)?,
+            tariffs: Tariff::parse(&tariff, &read(&tariff)?).map_err(Failed::unexpected)?.into(),
             clearing_house_public_key: self.public_key,
             originality_keys: Vec::new(),
             deny_list: DenyList::default(),

@@ -388,7 +388,7 @@ fn load(folder: &Path, configuration: &str) -> Result<(Engine, DeviceId, [u8; 32
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
-        tariff: core.tariff,
+        tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,
         intent_deadline: INTENT_DEADLINE,

@@ -86,7 +86,7 @@ pub(crate) fn engine(core: Core) -> Engine {
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
-        tariff: core.tariff,
+        tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,
         intent_deadline: Duration::from_secs(30),

@@ -433,7 +433,7 @@ fn engine(core: Core) -> Engine {
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
-        tariff: core.tariff,
+        tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,
         // A machine that stalls is none of the faults.

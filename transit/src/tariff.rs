@@ -7,6 +7,7 @@ mod line;
 mod pass;
 mod price;
 mod transfer;
+mod versions;
 
 use std::path::Path;
 
@@ -31,6 +32,7 @@ pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
 pub use pass::Pass;
 pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};
 pub use transfer::{TransferFare, TransferRule};
+pub use versions::{TariffPaths, Tariffs};
 
 /// The most that one boarding may cost: the 24 bits of a card's record.
 const FARE_MAX_MINOR: i64 = 0x00FF_FFFF;
@@ -40,6 +42,10 @@ const FARE_MAX_MINOR: i64 = 0x00FF_FFFF;
 pub struct Tariff {
     /// Its number; every tap names the version it was decided by.
     pub version: u32,
+    /// The first service day on which it is in force; `None`: from ever.
+    pub valid_from: Option<ServiceDay>,
+    /// The last one; `None`: until the next version is.
+    pub valid_until: Option<ServiceDay>,
     /// The one currency of its amounts.
     pub currency: Currency,
     /// Where service days begin.
@@ -72,6 +78,8 @@ pub struct Tariff {
 #[serde(deny_unknown_fields)]
 struct TariffFile {
     version: u32,
+    valid_from: Option<ServiceDay>,
+    valid_until: Option<ServiceDay>,
     currency: Currency,
     time_zone: String,
     service_day_starts_at: String,
@@ -110,6 +118,11 @@ impl Tariff {
             .service_day_starts_at
             .parse()
             .map_err(|_| refuse(format!("`{}` is no local time, such as 04:00", file.service_day_starts_at)))?;
+        if let (Some(from), Some(until)) = (file.valid_from, file.valid_until)
+            && until < from
+        {
+            return Err(refuse(format!("`valid_until` {until} is before `valid_from` {from}")));
+        }
         if file.currency.minor_digits > 3 {
             return Err(refuse("a currency has at most 3 minor digits".to_owned()));
         }
@@ -141,6 +154,8 @@ impl Tariff {
         let transfer = file.transfer.map(|entry| entry.checked(&lines)).transpose().map_err(refuse)?;
         let tariff = Self {
             version: file.version,
+            valid_from: file.valid_from,
+            valid_until: file.valid_until,
             currency: file.currency,
             calendar,
             pass_back_window_s: file.pass_back_window_s,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use transit::config::{ConfigError, KeysClass};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
-use transit::tariff::{Line, Stop, Tariff};
+use transit::tariff::{Line, Stop, Tariff, TariffPaths, Tariffs};
 
 use crate::keys;
 use crate::log::{WAL_BYTES_MAX, WAL_LONG_BYTES};
@@ -36,8 +36,8 @@ pub struct CoreConfig {
     /// make a newer card look like one.
     #[serde(default)]
     pub ev1_cards: bool,
-    /// The tariff file.
-    pub tariff: PathBuf,
+    /// The tariff file, or a list of them: each version from its first service day on.
+    pub tariff: TariffPaths,
     /// The deny list; without one no card is denied.
     pub deny_list: Option<PathBuf>,
     /// Where the card keys are.
@@ -134,8 +134,8 @@ fn default_epoch() -> u8 {
 pub struct Core {
     /// The configuration, with paths that stand from here.
     pub config: CoreConfig,
-    /// The tariff.
-    pub tariff: Tariff,
+    /// The prices, each version from its day on.
+    pub tariffs: Tariffs,
     /// The deny list, empty where there is none.
     pub deny_list: DenyList,
     /// The card keys.
@@ -156,7 +156,7 @@ impl Core {
         let mut config: CoreConfig = read(path)?;
         let refuse = |message: String| ConfigError::whole_file(path, message);
         let from_here = |other: &Path| path.parent().unwrap_or(Path::new("")).join(other);
-        config.tariff = from_here(&config.tariff);
+        config.tariff = config.tariff.within(&from_here(Path::new("")));
         config.deny_list = config.deny_list.as_deref().map(from_here);
         config.log = from_here(&config.log);
         config.log_head = config.log_head.as_deref().map(from_here);
@@ -176,15 +176,23 @@ impl Core {
             return Err(refuse("epoch is 1 to 255".to_owned()));
         }
 
-        let tariff = Tariff::parse(&config.tariff, &text(&config.tariff)?)?;
-        let line = tariff.line(config.line).cloned();
-        let line = line.ok_or_else(|| refuse(format!("the tariff has no line {}", config.line.0)))?;
-        let stop = line.stop(config.stop).cloned();
-        let stop = stop.ok_or_else(|| refuse(format!("line {} has no stop {}", config.line.0, config.stop.0)))?;
+        let tariffs = config.tariff.read(text)?;
+        let place = |tariff: &Tariff| {
+            let lacks = |what: String| refuse(format!("version {} of the tariff: {what}", tariff.version));
+            let line = tariff.line(config.line).cloned();
+            let line = line.ok_or_else(|| lacks(format!("there is no line {}", config.line.0)))?;
+            let stop = line.stop(config.stop).cloned();
+            let stop = stop.ok_or_else(|| lacks(format!("line {} has no stop {}", config.line.0, config.stop.0)))?;
+            Ok((line, stop))
+        };
+        for tariff in tariffs.iter() {
+            place(tariff)?;
+        }
+        let (line, stop) = place(tariffs.newest())?;
         let deny_list = config.deny_list.as_deref().map(DenyList::load).transpose()?.unwrap_or_default();
         let deadline = Duration::from_millis(config.limits.exchange_deadline_ms);
         let keys = keys::load(path, &config.keys, credentials, config.keys_class, deadline)?;
-        Ok(Self { config, tariff, deny_list, keys, line, stop })
+        Ok(Self { config, tariffs, deny_list, keys, line, stop })
     }
 }
 

@@ -64,7 +64,7 @@ pub enum CannotStart {
 /// # Errors
 /// [`CannotStart`].
 pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) -> Result<(), CannotStart> {
-    let Core { config, tariff, deny_list, keys, line, stop } = core;
+    let Core { config, tariffs, deny_list, keys, line, stop } = core;
     let socket = |path: &PathBuf| {
         let path = path.clone();
         move |source| CannotStart::Socket { path, source }
@@ -86,7 +86,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         offline: true,
         line: line.name,
         stop: stop.name,
-        currency: tariff.currency.clone(),
+        currency: tariffs.currency().clone(),
         tap: None,
         card_path: None,
     };
@@ -94,7 +94,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         operator: config.operator,
         line: config.line,
         stop: config.stop,
-        tariff,
+        tariffs,
         deny_list,
         frame_size: match config.frame_size {
             64 => FrameSize::Bytes64,

@@ -21,7 +21,7 @@ use transit::id::{CardToken, LineNumber, OperatorId, StopNumber};
 use transit::money::Amount;
 use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State};
 use transit::tap::{Outcome, Reason, Tap, TransactionMac};
-use transit::tariff::Tariff;
+use transit::tariff::Tariffs;
 use transit::time::Moment;
 
 use crate::card::{Committed, OpenCard, roll_keys};
@@ -38,8 +38,8 @@ pub struct Rules {
     pub line: LineNumber,
     /// The stop.
     pub stop: StopNumber,
-    /// The prices.
-    pub tariff: Tariff,
+    /// The prices, each version from its day on.
+    pub tariffs: Tariffs,
     /// The cards that are not let in.
     pub deny_list: DenyList,
     /// The native frame size of the cards in use.
@@ -247,7 +247,7 @@ impl Tapping<'_> {
             denied: self.rules.deny_list.contains(tap.card),
         };
         let boarding = Boarding { tap: tap.id, line: self.rules.line, stop: self.rules.stop, at };
-        match decide(&view, &self.rules.tariff, &boarding) {
+        match decide(&view, self.rules.tariffs.at(at), &boarding) {
             Decision::Refuse(refusal) => self.refuse(tap, refusal),
             Decision::Accept(accept) => self.charge(purse, tap, &accept),
         }
@@ -400,7 +400,7 @@ impl Tapping<'_> {
             operator: self.rules.operator,
             line: self.rules.line,
             stop: self.rules.stop,
-            tariff_version: self.rules.tariff.version,
+            tariff_version: self.rules.tariffs.at(at).version,
             deny_list_version: self.rules.deny_list.version(),
             card,
             outcome: Outcome::Unknown,

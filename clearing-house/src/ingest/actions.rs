@@ -161,7 +161,7 @@ impl Upload<'_> {
         }
         let writing = Writing::of_action(action);
         self.compare_counter(&writing, action.transaction_mac.map(|mac| mac.counter))?;
-        for finding in at_desk::check(action, &self.config.tariff) {
+        for finding in at_desk::check(action, self.config.tariffs.of_version(action.tariff_version)) {
             self.find(&finding)?;
         }
         let stamp = self.first_stamp(action.id, action.at)?;

@@ -105,7 +105,13 @@ impl Upload<'_> {
         }
         let writing = Writing::of_tap(tap);
         self.compare_counter(&writing, tap.transaction_mac.map(|mac| mac.counter))?;
-        let redecided = journey::decide_again(tap, &self.config.tariff);
+        let redecided = journey::decide_again(tap, self.config.tariffs.of_version(tap.tariff_version));
+        if tap.fare > Amount::ZERO
+            && let Some(finding) =
+                journey::tariff_not_in_force(tap.id, tap.at, tap.tariff_version, &self.config.tariffs)
+        {
+            self.find(&finding)?;
+        }
         for finding in &redecided.findings {
             self.find(finding)?;
         }

@@ -116,6 +116,18 @@ impl City {
         Self { clearing_house, folder }
     }
 
+    /// With a second version of its tariff.
+    pub(crate) fn with_next_tariff(next: &str) -> Self {
+        let folder = memory_folder();
+        let path = write_config(folder.path(), "enforce");
+        std::fs::write(folder.path().join("next.toml"), next).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("tariff = \"tariff.toml\"", "tariff = [\"tariff.toml\", \"next.toml\"]");
+        std::fs::write(&path, text).unwrap();
+        let clearing_house = ClearingHouse::open(Config::read(&path, None).unwrap()).unwrap();
+        Self { clearing_house, folder }
+    }
+
     /// Where a desk is believed so much a day of cards that cannot prove what they gave up.
     pub(crate) fn with_unproven_daily_limit_of_desks(minor: u32) -> Self {
         let folder = memory_folder();
@@ -263,28 +275,38 @@ impl Validator {
 
     /// A tap that its card would take, before anything is sent to the card.
     pub(crate) fn intend(&self, card: &Card, at: Moment) -> (Tap, Accept) {
+        self.intend_by(&tariff(), card, at)
+    }
+
+    /// The same by another tariff.
+    pub(crate) fn intend_by(&self, tariff: &Tariff, card: &Card, at: Moment) -> (Tap, Accept) {
         let view = CardView { record: card.record, issuer: card.issuer, denied: false };
         let boarding = Boarding { tap: self.next, line: LineNumber(1), stop: StopNumber(1), at };
-        let Decision::Accept(accept) = decide(&view, &tariff(), &boarding) else {
+        let Decision::Accept(accept) = decide(&view, tariff, &boarding) else {
             panic!("the card is not admitted");
         };
         let tap = Tap {
             fare: accept.fare,
             debited: (accept.fare > Amount::ZERO).then_some(accept.fare),
             record_written: Some(accept.record.encode().unwrap()),
+            tariff_version: tariff.version,
             ..self.blank(card, at)
         };
         (tap, accept)
     }
 
     pub(crate) fn done(&mut self, card: &mut Card, at: Moment) -> SealedTap {
-        let (tap, accept) = self.intend(card, at);
+        self.done_by(&tariff(), card, at)
+    }
+
+    /// A completed tap by another tariff.
+    pub(crate) fn done_by(&mut self, tariff: &Tariff, card: &mut Card, at: Moment) -> SealedTap {
+        let (tap, accept) = self.intend_by(tariff, card, at);
         card.record = accept.record;
         let tap = card.prove(Tap { outcome: Outcome::Done, ..tap });
         self.seal(&tap)
     }
 
-    /// A tap whose commit answer is lost; the card may have `committed`.
     /// A tap of a card that has no Transaction MAC.
     pub(crate) fn unproven(&mut self, card: &mut Card, at: Moment) -> SealedTap {
         let (tap, accept) = self.intend(card, at);
@@ -292,6 +314,7 @@ impl Validator {
         self.seal(&Tap { outcome: Outcome::Done, ..tap })
     }
 
+    /// A tap whose commit answer is lost; the card may have `committed`.
     pub(crate) fn unknown(&mut self, card: &mut Card, at: Moment, committed: bool) -> SealedTap {
         let (tap, accept) = self.intend(card, at);
         if committed {

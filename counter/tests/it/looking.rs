@@ -24,8 +24,7 @@ fn inspect(shop: &mut Shop, pocket: &mut Pocket) -> Result<Report, DeskError> {
 }
 
 fn said(report: Report, language: Language) -> String {
-    let tariff = tariff();
-    Speaker { language, tariff: &tariff }.say(&Answer { resumed: vec![], report })
+    Speaker { language, tariffs: &tariff().into() }.say(&Answer { resumed: vec![], report })
 }
 
 #[test]

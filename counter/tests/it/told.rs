@@ -25,7 +25,7 @@ fn the_example_is_a_configuration_and_names_the_files_beside_it() {
     assert_eq!((config.device.number(), config.language), (900, Language::Vi));
     assert_eq!(config.limits, counter::config::Limits::default(), "the example states the defaults");
     assert_eq!(config.clerk(7), Some("Nguyễn Thị Hoa"));
-    assert_eq!(config.tariff().unwrap().passes.len(), 2);
+    assert_eq!(config.tariffs().unwrap().newest().passes.len(), 2);
     assert_eq!(counter::keys::originality_keys(&path, &config).unwrap().len(), 7, "NXP's and the test maker's");
 }
 

@@ -188,7 +188,7 @@ impl Shop {
         hex::decode_to_slice(TEST_MAKER, &mut point).unwrap();
         let rules = Rules {
             operator: OperatorId(1),
-            tariff: tariff(),
+            tariffs: tariff().into(),
             clearing_house_public_key: clearing_house().public_key(),
             originality_keys: vec![OriginalityKey::new(&point).unwrap()],
             deny_list: deny_list(),

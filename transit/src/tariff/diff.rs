@@ -47,6 +47,9 @@ impl Tariff {
             ("pass-back window".to_owned(), format!("{} s", self.pass_back_window_s)),
         ];
         let mut add = |what: String, value: String| facts.push((what, value));
+        for (what, day) in [("first day", self.valid_from), ("last day", self.valid_until)] {
+            day.iter().for_each(|day| add(what.to_owned(), day.to_string()));
+        }
         for profile in &self.free_profiles {
             add(format!("free profile {}", profile.name()), "rides at 0".to_owned());
         }

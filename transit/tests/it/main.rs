@@ -19,3 +19,4 @@ mod money_and_time;
 mod pass;
 mod tap;
 mod tariff_check;
+mod tariff_versions;

@@ -30,6 +30,27 @@ fn the_examples_are_read() {
     assert_eq!(SyncConfig::load(&path).unwrap().log, folder.path().join("tap-log.db"));
 }
 
+/// Its line and stop must be in each version: the next one takes effect with nobody there.
+#[test]
+fn the_tariff_may_be_a_list_of_versions() {
+    let tariff = fs::read_to_string(fixtures().join("hanoi/tariff.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let next = folder.path().join("next.toml");
+    let listed = |text: String| {
+        let now = format!("\"{}/hanoi/tariff.toml\"", fixtures().display());
+        assert!(text.contains(&now));
+        text.replace(&now, &format!("[{now}, \"{}\"]", next.display()))
+    };
+    let later = tariff.replacen("version = ", "valid_from = \"2100-01-01\"\nversion = 9", 1);
+    fs::write(&next, &later).unwrap();
+    let versions: Vec<u32> = core(listed).unwrap().tariffs.iter().map(|tariff| tariff.version).collect();
+    assert_eq!(versions.len(), 2);
+    fs::write(&next, later.replacen("number = 23", "number = 99", 1)).unwrap();
+    let refusal = core(listed).unwrap_err();
+    let expected = format!("version {} of the tariff: line 1 has no stop 23", versions[1]);
+    assert!(refusal.contains(&expected), "{refusal}");
+}
+
 #[test]
 fn refusals_name_the_file_the_line_and_the_remedy() {
     let table: [(&str, &str, &str); 9] = [

@@ -22,5 +22,6 @@ mod process;
 mod real;
 mod retap;
 mod salvage;
+mod tariff_versions;
 mod torn;
 mod world;

@@ -13,7 +13,7 @@ use transit::config::KeysClass;
 use transit::id::{DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::screen::State;
 use transit::tap::{SealedTap, Tap};
-use transit::tariff::Tariff;
+use transit::tariff::{Tariff, Tariffs};
 use transit::time::{Moment, ServiceDay};
 use validator::config::DenyList;
 use validator::engine::{Engine, Rules};
@@ -140,6 +140,12 @@ impl Presented {
     }
 }
 
+/// Hanoi's.
+pub(crate) fn tariff() -> Tariff {
+    let path = fixtures().join("hanoi/tariff.toml");
+    Tariff::parse(&path, &fs::read_to_string(&path).unwrap()).unwrap()
+}
+
 /// The one device that takes cards on EV1 chips.
 pub(crate) const EV1_BUS: u32 = 111;
 
@@ -153,13 +159,20 @@ impl Bus {
     }
 
     pub(crate) fn with_keys(device: u32, stop: u16, torn_taps_per_card: u32, keys: Keys) -> Self {
+        Self::made(device, stop, torn_taps_per_card, keys, tariff().into())
+    }
+
+    pub(crate) fn with_tariffs(device: u32, stop: u16, tariffs: Tariffs) -> Self {
+        Self::made(device, stop, 8, test_keys().into(), tariffs)
+    }
+
+    fn made(device: u32, stop: u16, torn_taps_per_card: u32, keys: Keys, tariffs: Tariffs) -> Self {
         let folder = memory_folder();
-        let tariff = fixtures().join("hanoi/tariff.toml");
         let rules = Rules {
             operator: OperatorId(1),
             line: LineNumber(1),
             stop: StopNumber(stop),
-            tariff: Tariff::parse(&tariff, &fs::read_to_string(&tariff).unwrap()).unwrap(),
+            tariffs,
             deny_list: DenyList::new(7, vec!["4b71923cee42c9411c2b736f923c5e08".parse().unwrap()]),
             frame_size: FrameSize::Bytes128,
             intent_deadline: Duration::from_secs(30),
