@@ -23,6 +23,7 @@
 //! gaps      what logs lack and cards counted             → what has not come, with the money at risk
 //! silence   each validator against its own weeks before     → those that take no taps where they should
 //! explain   one tap, decided again                       → why it charged what it did, in words
+//! rehearse      a stored day, another tariff             → what it would have brought in
 //! tariff_report a tariff file before it is in force       → what to look at, what it changes
 //! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
@@ -51,6 +52,7 @@ pub mod http;
 pub mod ingest;
 pub mod journey;
 pub mod ledger;
+pub mod rehearse;
 pub mod settle;
 pub mod signer;
 pub mod silence;

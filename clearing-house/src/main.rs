@@ -155,6 +155,20 @@ enum TariffCommand {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Price the rides of a day that is in the books by a tariff that is not in force yet. Exit status 1 where it does
+    /// not price them all.
+    Rehearse {
+        /// The tariff to try.
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+        /// The service day, such as 2026-11-23.
+        #[arg(long, value_name = "DAY")]
+        on: ServiceDay,
+        #[command(flatten)]
+        config: ConfigArgument,
+        #[command(flatten)]
+        output: OutputArgument,
+    },
 }
 
 #[derive(clap::Args)]
@@ -270,6 +284,11 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
         }
         Command::Tariff { command: TariffCommand::Diff { before, after, output } } => {
             output.print(&TariffDiff::of(&before, &after)?).map(|()| WELL)
+        }
+        Command::Tariff { command: TariffCommand::Rehearse { new, on, config, output } } => {
+            let rehearsal = config.open_unchecked()?.rehearse(&new, on)?;
+            output.print(&rehearsal)?;
+            Ok(if rehearsal.undecidable.is_empty() { WELL } else { BOOKS_WRONG })
         }
         Command::Status { config, output } => {
             let status = config.open_unchecked()?.status_at(now())?;

@@ -345,6 +345,15 @@ impl Books<'_> {
         self.taps("SELECT bytes FROM tap WHERE names = ?1 ORDER BY device, epoch, sequence", [id.to_string()])
     }
 
+    /// The taps of `day` whose fare is booked: completed ones, and unknown ones that turned out to be charged.
+    pub(crate) fn rides_of(&self, day: ServiceDay) -> Result<Vec<Tap>, StoreError> {
+        self.taps(
+            "SELECT t.bytes FROM entry e JOIN tap t ON t.id = e.tap \
+             WHERE e.service_day = ?1 AND e.kind IN ('ride', 'unknown_confirmed')",
+            [day.to_string()],
+        )
+    }
+
     /// The unknown taps that were to write this record of this card.
     pub(crate) fn unknowns_wanting(&self, card: CardToken, slot: u32) -> Result<Vec<Tap>, StoreError> {
         self.taps(

@@ -108,6 +108,26 @@ fn looks_at_a_tariff_before_it_is_in_force() {
 }
 
 #[test]
+fn rehearses_a_tariff_on_a_stored_day() {
+    let mut city = City::new();
+    city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);
+    let path = city.folder.path().join("next.toml");
+    let text = std::fs::read_to_string(city.folder.path().join("tariff.toml")).unwrap();
+    let dear = text.replace("version = 1", "version = 2").replace("flat_fare_minor = 8000", "flat_fare_minor = 9000");
+    std::fs::write(&path, dear).unwrap();
+    let rehearse = |day: &str, more: &[&str]| {
+        run(&city, &[&["tariff", "rehearse", path.to_str().unwrap(), "--on", day], more].concat())
+    };
+    let (code, text, _) = rehearse("2026-11-23", &[]);
+    assert!(code == 0 && text.contains("(+12.5 %)"), "{text}");
+    let (code, text, _) = rehearse("2026-11-23", &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["total"]["after_minor"], &json["riders"]["more"]), (0, &9_000.into(), &1.into()));
+    let (code, _, error) = rehearse("2026-11-24", &[]);
+    assert!(code == 2 && error.contains("the books have no ride of 2026-11-24"), "{error}");
+}
+
+#[test]
 fn ends_with_1_where_the_books_are_wrong() {
     let mut city = City::new();
     city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);

@@ -19,6 +19,7 @@ mod journey;
 mod ledger;
 mod migration;
 mod properties;
+mod rehearse;
 mod settle;
 mod silence;
 mod step_bound;
