@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod actions;
+mod at_desk;
 mod boards;
 mod command_line;
 mod configuration;
