@@ -3,6 +3,7 @@
 
 mod actions;
 mod at_desk;
+mod backing;
 mod boards;
 mod command_line;
 mod configuration;
