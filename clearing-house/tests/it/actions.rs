@@ -1,6 +1,7 @@
 //! A verdict for every step of a desk; one bad step never blocks the good ones.
 
 use transit::action::{ACTION_LEN, Action, ActionKind, SealedAction, Step};
+use transit::desk::ACTIONS_PER_BATCH_MAX;
 use transit::id::{DeviceId, OperatorId, TapId};
 use transit::money::Amount;
 use transit::sync::Verdict::{self, *};
@@ -164,6 +165,20 @@ fn a_part_of_an_action_at_the_end_is_one_malformed_verdict() {
         let acknowledgement = serde_json::from_str(&text).unwrap();
         assert_eq!(verdicts(&acknowledgement), [Accepted, Malformed]);
         city.verify();
+    }
+}
+
+#[test]
+fn an_upload_has_a_most_that_it_may_carry() {
+    let mut city = City::new();
+    let most = vec![0xFF; ACTIONS_PER_BATCH_MAX * ACTION_LEN];
+    let text = city.clearing_house.receive_actions(&most, MORNING).unwrap().text;
+    assert_eq!(verdicts(&serde_json::from_str(&text).unwrap()), [Malformed; ACTIONS_PER_BATCH_MAX]);
+    for more in [1, ACTION_LEN] {
+        let error = city.clearing_house.receive_actions(&[&most[..], &vec![0; more]].concat(), MORNING).unwrap_err();
+        let expected =
+            format!("an upload has at most 300 actions of 512 bytes, and this one has {} bytes", most.len() + more);
+        assert_eq!(error.to_string(), expected);
     }
 }
 

@@ -162,22 +162,26 @@ fn serves_until_it_is_told_to_stop() {
         .args(["serve", "--config"])
         .arg(city.config_path())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let base = line.strip_prefix("listening on ").unwrap().trim_end().to_owned();
     let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);
+    let same_name = Validator::new(1, 1).declined(&Card::new(2, 50_000), MORNING);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let status = runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client.post(format!("{base}{TAPS_PATH}")).body(body(&[tap])).send().await.unwrap().status()
+        client.post(format!("{base}{TAPS_PATH}")).body(body(&[tap, same_name])).send().await.unwrap().status()
     });
     assert_eq!(status, 200);
     let told = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
     assert!(told.success());
-    assert_eq!(server.wait().unwrap().code(), Some(0));
+    let ended = server.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let log = String::from_utf8(ended.stderr).unwrap();
+    assert!(log.contains("ALARM: device 1 epoch 1 sequence 1: another tap of this name"), "{log}");
     assert_eq!(city.balance("operator:1:payable"), 8_000);
     city.verify();
 }

@@ -2,6 +2,7 @@
 
 use transit::id::{DeviceId, OperatorId, TapId};
 use transit::money::Amount;
+use transit::sync::TAPS_PER_BATCH_MAX;
 use transit::sync::Verdict::{self, *};
 use transit::tap::{CHAIN_START, SealedTap, TAP_LEN, Tap};
 
@@ -81,6 +82,14 @@ fn conflict_is_alarmed_once() {
     assert_eq!(status.alarms["conflict"], 1);
     assert_eq!(status.verdicts["conflict"], 1);
     assert_eq!(city.balance("operator:1:payable"), 8_000);
+}
+
+/// The second of them is no later tap of the log than the first.
+#[test]
+fn two_taps_of_one_name_in_one_upload_are_a_conflict() {
+    let tap = Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING);
+    let other = Validator::new(1, 1).done(&mut Card::new(2, 50_000), MORNING);
+    assert_eq!(verdicts(&City::new().upload(&[tap, other])), [Accepted, Conflict]);
 }
 
 #[test]
@@ -322,6 +331,17 @@ fn a_decision_that_differs_is_a_finding_and_is_paid() {
 }
 
 #[test]
+fn rides_of_one_card_one_after_the_other_have_no_finding() {
+    let (mut first, mut second, mut card) = (Validator::new(1, 1), Validator::new(3, 2), Card::new(1, 50_000));
+    let mut city = City::new();
+    for ride in 0..4 {
+        let validator = if ride % 2 == 0 { &mut first } else { &mut second };
+        city.upload(&[validator.done(&mut card, later(ride * 1_000))]);
+    }
+    assert_eq!(city.clearing_house.status().unwrap().findings, Default::default());
+}
+
+#[test]
 fn two_cards_of_one_name_are_found() {
     let mut validator = Validator::new(1, 1);
     let mut card = Card::new(1, 50_000);
@@ -368,5 +388,18 @@ fn a_log_begun_anew_goes_on_from_the_head_of_the_one_before() {
         let detail: String = city.sql().query_row("SELECT detail FROM finding", [], |row| row.get(0)).unwrap();
         assert!(detail.contains(said), "{detail}");
         city.verify();
+    }
+}
+
+#[test]
+fn an_upload_has_a_most_that_it_may_carry() {
+    let mut city = City::new();
+    let most = vec![0xFF; TAPS_PER_BATCH_MAX * TAP_LEN];
+    assert_eq!(verdicts(&city.upload_bytes(&most, MORNING)), [Malformed; TAPS_PER_BATCH_MAX]);
+    for more in [1, TAP_LEN] {
+        let error = city.clearing_house.receive(&[&most[..], &vec![0; more]].concat(), MORNING).unwrap_err();
+        let expected =
+            format!("an upload has at most 500 taps of 352 bytes, and this one has {} bytes", most.len() + more);
+        assert_eq!(error.to_string(), expected);
     }
 }
