@@ -354,6 +354,62 @@ fn the_desk_s_day_is_what_its_till_must_have() {
     assert_eq!(city.balance("desk:900:cash"), -230_003);
 }
 
+/// A step that is unknown waits for its card until the card, or the desk's look at it, says what became of it.
+#[test]
+fn the_desk_s_day_names_the_unknown_steps_that_nobody_knows_more_of() {
+    let (mut desk, mut seen) = (Desk::new(), Card::new(1, 50_000));
+    let (mut looked_at, mut away) = (Card::new(2, 50_000), Card::new(3, 50_000));
+    let lost = End::Unknown { committed: false };
+    let shown = desk.refund(&mut seen, MORNING, 1_000, lost);
+    let voided = desk.refund(&mut looked_at, later(60), 1_000, lost);
+    let names = voided.open().unwrap().id;
+    let look =
+        desk.step((ActionKind::Refund, Step::Voided { resolves: names }), Some(names), &looked_at, later(90), 1_000);
+    let waits = desk.refund(&mut away, later(120), 1_000, lost);
+    let mut city = City::new();
+    city.upload_actions(&[shown, voided, look, waits]);
+    city.upload(&[Validator::new(1, 1).done(&mut seen, later(600))]);
+    assert_eq!(city.clearing_house.desk_day(monday()).unwrap().desks[0].unknown, ["900-1-4"]);
+}
+
+#[test]
+fn the_desk_s_day_reads() {
+    let (mut desk, mut card) = (Desk::new(), Card::new(1, 50_000));
+    let mut steps = desk.load(&mut card, MORNING, 100_000);
+    steps.push(desk.refund(&mut card, later(60), 30_000, End::Written));
+    let returned = desk.paid(ActionKind::TopUp, &card, later(120), 5_000);
+    let names = Some(returned.open().unwrap().id);
+    steps.extend([returned, desk.step((ActionKind::TopUp, Step::Refunded), names, &card, later(130), 5_000)]);
+    steps.push(desk.step((ActionKind::TopUp, Step::Refunded), None, &card, later(140), 2_000));
+    let mut city = City::new();
+    city.upload_actions(&steps);
+    let text = |city: &mut City| city.clearing_house.desk_day(monday()).unwrap().to_string().replace('\u{a0}', " ");
+    let head = "\
+Desk 900 of operator 1, service day 2026-11-23
+  refund written                   1
+  top_up paid                      2
+  top_up refunded                  2
+  top_up written                   1
+  Cash taken                             105.000 ₫
+  Given back                              −7.000 ₫
+  Paid out of cards                      −30.000 ₫
+  The till gained                         68.000 ₫
+  … with staff 7                          68.000 ₫
+  Written on cards for cash              100.000 ₫
+  Unbacked by any payment                  2.000 ₫
+";
+    let tail = "Service day 2026-11-23: 1 desk(s)\n";
+    assert_eq!(text(&mut city), format!("{head}{tail}"));
+
+    // What waits has a line of its own.
+    let waiting = desk.paid(ActionKind::TopUp, &card, later(180), 1);
+    let unknown = desk.refund(&mut card, later(240), 1_000, End::Unknown { committed: false });
+    city.upload_actions(&[waiting, unknown]);
+    let waits = "  Paid, not finished          900-1-7\n  Card not seen since         900-1-8\n";
+    let said = text(&mut city);
+    assert!(said.ends_with(&format!("{waits}{tail}")), "{said}");
+}
+
 /// The unknown tap of a card that is loaded before its next tap: its validator's void and the desk's record agree.
 #[test]
 fn a_void_tap_and_a_load_agree() {
