@@ -143,6 +143,9 @@ fn a_payment_backs_and_so_does_an_old_card_that_is_known_to_have_given_up() {
     assert_eq!(endings(id(1), &[paid(), other_kind])[0].unbacked, Amount::from(AMOUNT), "paid for something else");
 }
 
+/// A finding: its kind, the step that it is about, and how its detail ends.
+type Said = (FindingKind, u32, &'static str);
+
 #[test]
 fn what_is_backed_by_nothing_or_ends_twice_is_found_and_the_reason_is_told() {
     let too_much = made(step(2, TopUp, Step::Written), 12_000);
@@ -155,7 +158,7 @@ fn what_is_backed_by_nothing_or_ends_twice_is_found_and_the_reason_is_told() {
         "wrote or gave back 10000, more than is left of the 10000 that step 900-1-1 is known to bring in";
     let at_its_end = "the action of step 900-1-1 was at its end before";
     let opposite = "says of an unknown step the opposite of what was said before";
-    let table: [(&str, &[KnownStep], &[(FindingKind, u32, &str)]); 8] = [
+    let table: [(&str, &[KnownStep], &[Said]); 8] = [
         ("as it should be", &[paid(), written(2)], &[]),
         ("nobody paid", &[written(2)], &[(Unbacked, 2, without_first)]),
         ("more than was paid", &[paid(), too_much], &[(Unbacked, 2, too_much_said)]),
