@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
-use transit::card::{RECORDS_KEPT, Record};
+use transit::card::Record;
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
 use transit::id::{CardToken, LineNumber, OperatorId, StopNumber};
 use transit::money::Amount;
@@ -297,8 +297,8 @@ impl Tapping<'_> {
         tap.fare = accept.fare;
         tap.debited = (fare_minor > 0).then_some(accept.fare);
         tap.record_written = Some(record);
-        let older = purse.record.card_sequence.min(RECORDS_KEPT - 1).saturating_sub(1);
-        let (older, has_older_key) = (u8::try_from(older).unwrap_or(u8::MAX), purse.has_older_key);
+        let older = u8::try_from(purse.record.card_sequence.saturating_sub(1)).unwrap_or(u8::MAX);
+        let has_older_key = purse.has_older_key;
 
         let intent = self.log.intend(&tap);
         let staged = purse.stage(fare_minor, &record);
