@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use ring::digest::{SHA256, digest};
 use rusqlite::Connection;
@@ -128,7 +129,6 @@ fn a_damaged_log_is_kept_and_the_next_epoch_goes_on_from_its_head() {
     assert_eq!((anew.epoch, start_up.taps, start_up.unknown), (2, 0, None));
     assert!(anew.why.starts_with("*** in database main ***: "), "{}", anew.why);
     let kept = anew.kept.unwrap();
-    assert!(kept.file_name().unwrap().to_string_lossy().starts_with("tap.db.damaged-20"), "{}", kept.display());
     assert_eq!((fs::read(&kept).unwrap(), fs::read(beside(&kept, "-wal")).unwrap()), (files.log, files.wal));
 
     append(&mut log, &some_tap(), 2);
@@ -141,6 +141,22 @@ fn a_damaged_log_is_kept_and_the_next_epoch_goes_on_from_its_head() {
     let status = Status::read(&path).unwrap();
     assert_eq!((status.epoch, &status.kept_logs), (2, &vec![kept.clone()]));
     assert!(status.to_string().contains(&format!("damaged log kept: {}", kept.display())));
+}
+
+/// When it was last written, and a number where there is one of that time.
+#[test]
+fn a_damaged_log_is_kept_under_a_name_that_is_free() {
+    let mut files = killed_log(12, 0);
+    files.log.fill(0x55);
+    let (_folder, path) = files.lay_down();
+    let written_at = UNIX_EPOCH + Duration::from_secs(NOW.0.into());
+    let date = "20261124T030000Z";
+    for (epoch, name) in [(2, format!("tap.db.damaged-{date}")), (3, format!("tap.db.damaged-{date}.2"))] {
+        fs::write(&path, &files.log).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(written_at).unwrap();
+        let anew = open(&path).unwrap().1.begun_anew.unwrap();
+        assert_eq!((anew.epoch, anew.kept), (epoch, Some(path.with_file_name(name))));
+    }
 }
 
 #[test]
@@ -178,6 +194,24 @@ fn a_start_that_died_while_it_kept_a_damaged_log_is_gone_on_with() {
         assert_eq!(fs::read(beside(&kept, "-wal")).unwrap(), told.wal);
         assert_eq!(kept_logs(&path).unwrap(), [kept]);
     }
+}
+
+/// The medium of the log was not there: the start that found it gone could make none, and the next one goes on with it.
+#[test]
+fn a_start_that_could_not_make_the_next_log_is_gone_on_with() {
+    let folder = memory_folder();
+    let medium = folder.path().join("medium");
+    let files = LogFiles { head: folder.path().join("head"), ..LogFiles::at(&medium.join("tap.db")) };
+    let open = || TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1);
+    fs::create_dir(&medium).unwrap();
+    drop(open().unwrap());
+    fs::remove_dir_all(&medium).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(open(), Err(LogFailed::Store { .. })));
+    }
+    fs::create_dir(&medium).unwrap();
+    let (log, start_up) = open().unwrap();
+    assert_eq!((log.epoch(), start_up.begun_anew.unwrap().epoch), (2, 2));
 }
 
 /// SQLite deletes the WAL of a log that is empty or not there.
@@ -284,6 +318,31 @@ fn a_damaged_head_is_made_anew_from_a_log_that_is_whole() {
     assert!(matches!(refused, LogFailed::Damaged { .. }), "{refused:?}");
     assert!(refused.to_string().contains("set `epoch` of the configuration higher"), "{refused}");
     assert_eq!(Files::of(&path), damaged);
+}
+
+/// Nobody knows then whether there was a log before, nor its epoch.
+#[test]
+fn no_first_log_is_begun_where_the_head_cannot_be_read() {
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    fs::create_dir(beside(&path, ".head")).unwrap();
+    let refused = open(&path).unwrap_err();
+    assert!(refused.to_string().contains("it is gone; its head"), "{refused}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_log_that_is_closed_has_its_head_in_its_place() {
+    let like = some_tap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tap.db");
+    for count in 1..=30 {
+        let (mut log, _) = open(&path).unwrap();
+        append(&mut log, &like, 1);
+        drop(log);
+        let last = sealed(&path).last().unwrap().hash();
+        assert!(Files::of(&path).head == head(1, count, &last, true, None), "after tap {count}");
+    }
 }
 
 /// The medium of the head was not there for a while.
