@@ -16,7 +16,7 @@ fn open(folder: &Path, device: u32) -> Result<Journal, JournalError> {
         .map(|(journal, _)| journal)
 }
 
-fn paid(step: TapId, minor: u32) -> Action {
+pub(crate) fn paid(step: TapId, minor: u32) -> Action {
     Action {
         id: step,
         at: NOW,
