@@ -11,9 +11,12 @@ use crate::world::id;
 const OLD: u8 = 1;
 const NEW: u8 = 2;
 
-/// The steps of one action, from step `first` of the journal on, each about one of two cards.
-fn action(first: u32, kind: ActionKind, steps: &[(Step, u8)]) -> Vec<Action> {
-    let step = |(sequence, (step, card)): (u32, &(Step, u8))| Action {
+/// A step, and the card that it is about.
+type About = (Step, u8);
+
+/// The steps of one action, from step `first` of the journal on.
+fn action(first: u32, kind: ActionKind, steps: &[About]) -> Vec<Action> {
+    let step = |(sequence, (step, card)): (u32, &About)| Action {
         kind,
         step: *step,
         card: CardToken([*card; 16]),
@@ -22,6 +25,9 @@ fn action(first: u32, kind: ActionKind, steps: &[(Step, u8)]) -> Vec<Action> {
     };
     (first..).zip(steps).map(step).collect()
 }
+
+/// How far an action is, and the step that says so.
+type Said = (&'static str, Option<u32>);
 
 /// The first step of each open action and how far it is, with the step that says so.
 fn open(steps: &[Action]) -> Vec<(u32, &'static str, Option<u32>)> {
@@ -38,8 +44,8 @@ fn the_last_step_says_how_far_an_action_is() {
     use Step::{Done, Paid, Refunded, Unknown, Void, Written};
     let found = |sequence| Step::Confirmed { resolves: id(sequence) };
     let not_found = |sequence| Step::Voided { resolves: id(sequence) };
-    const NO: Option<(&str, Option<u32>)> = None;
-    let table: [(ActionKind, &[(Step, u8)], Option<(&str, Option<u32>)>); 24] = [
+    const NO: Option<Said> = None;
+    let table: [(ActionKind, &[About], Option<Said>); 24] = [
         (TopUp, &[(Paid, OLD)], Some(("paid", None))),
         (TopUp, &[(Paid, OLD), (Written, OLD)], NO),
         (Sale, &[(Paid, OLD), (Unknown, OLD)], Some(("unknown", Some(2)))),
