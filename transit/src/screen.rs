@@ -124,6 +124,8 @@ pub enum AttentionReason {
     AlreadyPaid,
     /// Another validator at this place let the card in: use that one, or ask staff.
     UseSameGate,
+    /// This validator took the fare and then lost its power: it cannot tell whether it has let the card in. Staff decides.
+    PaidBeforePowerLoss,
 }
 
 /// Why a card is declined.

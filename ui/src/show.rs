@@ -197,6 +197,7 @@ fn attention_name(reason: AttentionReason) -> &'static str {
     match reason {
         AttentionReason::AlreadyPaid => "attention-already-paid",
         AttentionReason::UseSameGate => "attention-use-same-gate",
+        AttentionReason::PaidBeforePowerLoss => "attention-paid-before-power-loss",
     }
 }
 

@@ -50,6 +50,7 @@ pub fn attention(reason: AttentionReason) -> Bilingual {
     match reason {
         AttentionReason::AlreadyPaid => Bilingual::new("Vé đã được\u{a0}tính", "Already paid"),
         AttentionReason::UseSameGate => Bilingual::new("Qua cửa đã đặt\u{a0}thẻ", "Use the gate you tapped"),
+        AttentionReason::PaidBeforePowerLoss => Bilingual::new("Đã trả vé, mất\u{a0}điện", "Paid before power loss"),
     }
 }
 
@@ -58,6 +59,9 @@ pub fn attention_note(reason: AttentionReason) -> Bilingual {
     match reason {
         AttentionReason::AlreadyPaid => Bilingual::new("Không trừ tiền thêm", "Nothing more was charged"),
         AttentionReason::UseSameGate => Bilingual::new("Hoặc hỏi nhân viên", "Or ask a member of staff"),
+        AttentionReason::PaidBeforePowerLoss => {
+            Bilingual::new("Mời hỏi lái xe hoặc nhân viên", "Ask the driver or staff")
+        }
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) const PROFILES: [Profile; 8] = [
     Profile::PoorHousehold,
     Profile::Disabled,
 ];
-pub(crate) const ATTENTION_REASONS: [AttentionReason; 2] = [AttentionReason::AlreadyPaid, AttentionReason::UseSameGate];
+pub(crate) const ATTENTION_REASONS: [AttentionReason; 3] =
+    [AttentionReason::AlreadyPaid, AttentionReason::UseSameGate, AttentionReason::PaidBeforePowerLoss];
 pub(crate) const DECLINE_REASONS: [DeclineReason; 6] = [
     DeclineReason::NotEnough,
     DeclineReason::Denied,
