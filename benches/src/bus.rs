@@ -21,7 +21,7 @@ use transit::{
 use validator::{
     config::DenyList,
     engine::{Answer, Engine, Rules},
-    log::TapLog,
+    log::{BootId, TapLog},
 };
 use virtual_card::{CardInField, Fixture, Picc, Random, TestKeys, field::Exchange};
 
@@ -32,6 +32,9 @@ pub const MORNING: Moment = Moment(1_795_489_200);
 
 /// The reader's challenge in every tap: a recording answers this one alone.
 pub const RND_A: [u8; 16] = [0x42; 16];
+
+/// The boot of the machine in which taps are made.
+pub const BOOT: BootId = BootId([0x42; 16]);
 
 /// The service day of [`MORNING`], in days since 2000-01-01.
 const TODAY: u16 = 9824;
@@ -92,7 +95,7 @@ impl Bus {
         held.insert(KeyRole::Token, 1, Key::new(keys.token))?;
         let mut engine = Engine::new(rules, held);
         let device = DeviceId::new(101).ok_or("101 is a device number")?;
-        let (log, _) = TapLog::open(&folder.join("tap.db"), device, 1)?;
+        let (log, _) = TapLog::open(&folder.join("tap.db"), device, 1, Some(BOOT))?;
         engine.use_log(log);
         Ok(Self {
             engine,

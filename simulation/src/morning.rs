@@ -146,7 +146,7 @@ impl Morning<'_> {
         for gate in &self.city.gates {
             let status = gate.status()?;
             self.summary.torn += status.unknown;
-            self.summary.recovered += status.confirmed;
+            self.summary.recovered += status.confirmed - status.confirmed_without_a_ride;
         }
         self.summary.unacknowledged = self.city.unacknowledged()?;
         Ok(())

@@ -44,8 +44,6 @@ pub struct Report {
     pub fares_minor: i64,
     /// Taps that stay in suspense for ever, because no proof of their card reaches them.
     pub unresolved_taps: u64,
-    /// Rides on a debit that had let its rider in before, because the validator's power went just after the green.
-    pub rides_after_lost_power: u64,
     /// How long it took, in s.
     pub elapsed_s: f64,
     /// Taps in a second, over all cores.
@@ -135,8 +133,6 @@ impl Report {
                 for (what, count) in &finished.happened {
                     *self.happened.entry(what).or_default() += count;
                 }
-                let beyond = finished.model.beyond_debits();
-                self.rides_after_lost_power += beyond.values().copied().map(u64::from).sum::<u64>();
                 for violation in violations(finished) {
                     self.violations += 1;
                     self.problem(seed, &format!("{}: {}", violation.invariant, violation.how));
@@ -164,8 +160,8 @@ impl Report {
             let problems: Vec<_> = self.problems.iter().map(|problem| format!("{problem}\n")).collect();
             let happened: Vec<_> = self.happened.iter().map(|(what, count)| format!("{count:>10} {what}\n")).collect();
             format!(
-                "{}{}{} cities, {} taps, {} commits of cards with {} dong of fares, {} taps that no card decides, \
-                 {} rides after lost power; {:.0} taps a second; {} violations",
+                "{}{}{} cities, {} taps, {} commits of cards with {} dong of fares, {} taps that no card decides; \
+                 {:.0} taps a second; {} violations",
                 happened.concat(),
                 problems.concat(),
                 self.seeds,
@@ -173,7 +169,6 @@ impl Report {
                 self.commits,
                 self.fares_minor,
                 self.unresolved_taps,
-                self.rides_after_lost_power,
                 self.taps_per_second,
                 self.violations
             )

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use transit::action::SealedAction;
 use transit::desk::ACTIONS_PER_BATCH_MAX;
 use transit::id::{CardToken, TapId};
-use transit::screen::State;
+use transit::screen::{AttentionReason, State};
 use transit::tap::SealedTap;
 use validator::config::Core;
 use virtual_card::{Fixture, Picc};
@@ -23,7 +23,7 @@ use crate::city::CLEARING_HOUSE_KEY;
 use crate::seeded_card::{issue, state_of};
 use crate::seeded_clearing_house::House;
 use crate::seeded_desk::Desk;
-use crate::seeded_event::{DeskVisit, GatePlan, Mishap, Passage, Plan, Presentation, What};
+use crate::seeded_event::{DeskVisit, GatePlan, Passage, Plan, Presentation, What};
 use crate::seeded_gate::{Acknowledged, Gate, Upload};
 use crate::seeded_model::Model;
 use crate::seeded_outcome::{Ended, Happened};
@@ -265,6 +265,7 @@ impl<'a> City<'a> {
             Some(State::Accepted { recovered: true, .. }) => "accepted on an earlier debit",
             Some(State::Accepted { .. }) => "accepted",
             Some(State::Declined { .. }) => "declined",
+            Some(State::Attention { reason: AttentionReason::PaidBeforePowerLoss }) => "paid before the power went",
             Some(State::Attention { .. }) => "already paid",
             Some(State::Idle | State::OutOfService { .. }) => "something else",
         });
@@ -273,9 +274,6 @@ impl<'a> City<'a> {
             self.model
                 .denied_rides
                 .push(format!("card {place} was debited at {at} at gate {number}, which knew that it is denied"));
-        }
-        if admitted && mishap == Some(Mishap::PowerLost) {
-            self.model.forgot(place);
         }
         self.look_into_log(number)?;
         if matches!(shown, None | Some(State::PresentAgain)) && !again.is_empty() {

@@ -17,7 +17,7 @@ use transit::time::Moment;
 use validator::config::Core;
 use validator::engine::{Engine, Rules};
 use validator::link::check_acknowledgement;
-use validator::log::TapLog;
+use validator::log::{BootId, TapLog};
 use validator::outbox::{Cursor, Next, Outbox};
 use virtual_card::{CardInField, Picc};
 
@@ -47,6 +47,8 @@ pub struct Gate {
     in_flight: Option<u32>,
     random: ChaCha8Rng,
     refusal: Option<Refusal>,
+    /// Which boot of its machine this is.
+    boot: u64,
     /// How often a write to its log was refused.
     pub refused_writes: u64,
     /// How often it found at start that the process before had died past an intent.
@@ -105,6 +107,7 @@ impl Gate {
             in_flight: None,
             random: ChaCha8Rng::seed_from_u64(seed ^ u64::from(plan.device) << 32),
             refusal: None,
+            boot: 1,
             refused_writes: 0,
             adopted_intents: 0,
         };
@@ -206,8 +209,10 @@ impl Gate {
             let refuses = "CREATE TRIGGER process_died BEFORE INSERT ON tap BEGIN SELECT RAISE(ABORT, 'died'); END";
             self.connect()?.execute_batch(refuses).map_err(Failed::unexpected)?;
         }
-        let at_commit = (mishap == Some(Mishap::PowerLost)).then(Vec::new);
-        let mut field = Watched { field: in_field(card, mishap), log: self.folder.join("log"), at_commit };
+        let power_goes = mishap == Some(Mishap::PowerLost);
+        let reading = || Failed::system("keeping a log for a lost power");
+        let kept = power_goes.then(|| files_in(&self.folder.join("log"))).transpose().map_err(reading())?;
+        let mut field = Watched { field: in_field(card, mishap), log: self.folder.join("log"), kept };
         let clock = self.clock(at);
         let answer = self.engine.tap(&mut field, uid, clock, rnd_a);
         let shown = match answer {
@@ -230,10 +235,14 @@ impl Gate {
             self.connect()?.execute_batch("DROP TRIGGER process_died").map_err(Failed::unexpected)?;
             self.in_flight = None;
         }
-        if let Some(files) = field.at_commit.filter(|files| !files.is_empty()) {
+        if let Some(mut files) = field.kept {
+            if self.is_durable()? {
+                files = files_in(&field.log).map_err(reading())?;
+            }
             self.engine.close_log();
-            put_back(&self.folder.join("log"), files).map_err(Failed::system("putting a log back"))?;
+            put_back(&field.log, files).map_err(Failed::system("putting a log back"))?;
             self.in_flight = None;
+            self.boot += 1;
         }
         if self.engine.log().is_none() {
             self.open_log()?;
@@ -349,7 +358,10 @@ impl Gate {
             Some(_) => self.forget_refusal()?,
             None => {}
         }
-        let (log, start_up) = TapLog::open(&self.log(), self.device, 1).map_err(Failed::unexpected)?;
+        let mut boot = [0; 16];
+        boot[..8].copy_from_slice(&self.boot.to_be_bytes());
+        let (log, start_up) =
+            TapLog::open(&self.log(), self.device, 1, Some(BootId(boot))).map_err(Failed::unexpected)?;
         self.adopted_intents += u64::from(start_up.unknown.is_some());
         self.engine.use_log(log);
         self.prepare_refusal()?;
@@ -362,6 +374,12 @@ impl Gate {
         if let Some(refusal) = &mut self.refusal {
             refusal.is_known = true;
         }
+    }
+
+    /// Whether an fsync has covered every tap of its log.
+    fn is_durable(&self) -> Result<bool, Failed> {
+        let covered = "SELECT durable_through >= (SELECT coalesce(max(sequence), 0) FROM tap) FROM log";
+        self.connect()?.query_row(covered, [], |row| row.get(0)).map_err(Failed::unexpected)
     }
 
     fn connect(&self) -> Result<Connection, Failed> {
@@ -400,16 +418,17 @@ fn load(folder: &Path, configuration: &str) -> Result<(Engine, DeviceId, [u8; 32
     Ok((Engine::new(rules, core.keys), device, public_key))
 }
 
-/// A card whose commit is noticed: what the log's files hold then is what a lost power leaves.
+/// A card whose commit is noticed.
 struct Watched {
     field: CardInField,
     log: PathBuf,
-    at_commit: Option<Vec<(PathBuf, Vec<u8>)>>,
+    /// What a lost power leaves of the log's files: as they were before the tap, or with its intent.
+    kept: Option<Vec<(PathBuf, Vec<u8>)>>,
 }
 
 impl Transport for Watched {
     fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, Lost> {
-        if let (Some(files), [_, COMMIT_TRANSACTION, ..]) = (&mut self.at_commit, command) {
+        if let (Some(files), [_, COMMIT_TRANSACTION, ..]) = (&mut self.kept, command) {
             *files = files_in(&self.log).map_err(|_| Lost::Silent)?;
         }
         self.field.exchange(command)

@@ -60,8 +60,6 @@ pub struct Model {
     pub cash: i64,
     /// How often riders were let in, by card.
     pub admitted: BTreeMap<usize, u32>,
-    /// How often the power of a validator went after it had let a rider in and before that was on the disk, by card.
-    pub forgotten: BTreeMap<usize, u32>,
     /// Rides of denied cards at validators that had them on their list.
     pub denied_rides: Vec<String>,
     /// What no card should do.
@@ -113,11 +111,6 @@ impl Model {
                 self.wrong.push(format!("card {place} went from {} to {} dong at the desk", before.purse, after.purse))
             }
         }
-    }
-
-    /// Notes that a validator has let a rider in and lost its power before that was on the disk.
-    pub fn forgot(&mut self, card: usize) {
-        *self.forgotten.entry(card).or_default() += 1;
     }
 
     /// How often riders were let in beyond the commits of their cards, by card.

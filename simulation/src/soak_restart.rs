@@ -42,7 +42,7 @@ fn fill(gate: &Gate, rows: u32) -> Result<(), Failed> {
     let failed = |error: &dyn std::error::Error| Failed::Unexpected(format!("filling a log: {error}"));
     let core = Core::load(&gate.core_config_path(), None).map_err(|error| failed(&error))?;
     let (device, epoch, path) = (core.config.device, core.config.epoch, core.config.log.clone());
-    let (log, _) = validator::log::TapLog::open(&path, device, epoch).map_err(|error| failed(&error))?;
+    let (log, _) = validator::log::TapLog::open(&path, device, epoch, None).map_err(|error| failed(&error))?;
     let mut engine = engine(core);
     engine.use_log(log);
     let identity = Identity {

@@ -48,7 +48,7 @@ pub fn seal_taps(count: usize, folder: &Path, fixtures: &Path) -> Result<Vec<Sea
     }
 
     let (device, epoch, path) = (core.config.device, core.config.epoch, core.config.log.clone());
-    let (log, _) = TapLog::open(&path, device, epoch).map_err(|error| unexpected(&error))?;
+    let (log, _) = TapLog::open(&path, device, epoch, None).map_err(|error| unexpected(&error))?;
     let mut engine = engine(core);
     engine.use_log(log);
     let mut torn = false;

@@ -311,6 +311,8 @@ impl State {
             context.update(&[log.epoch]);
             context.update(&log.len().to_be_bytes());
             context.update(&log.head());
+            context.update(&number(log.perhaps_admitted.len()).to_be_bytes());
+            log.perhaps_admitted.iter().for_each(|sequence| context.update(&sequence.to_be_bytes()));
         }
         for number in [self.at.0, self.greens, self.free_rides] {
             context.update(&number.to_be_bytes());

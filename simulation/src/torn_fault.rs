@@ -28,7 +28,8 @@ pub enum PowerLoss {
     BeforeOutcome,
     /// The outcome is on the disk and the green was shown.
     AfterOutcome,
-    /// The green was shown, and the disk has not kept the outcome: it follows with the next intent, or once no card comes.
+    /// The answer was shown, and the disk has kept what an fsync has covered alone: the outcome follows with the next
+    /// intent, or once no card comes.
     BeforeSync,
 }
 
@@ -80,14 +81,16 @@ impl Fault {
         Self::PowerLost(PowerLoss::AfterIntent),
         Self::PowerLost(PowerLoss::BeforeOutcome),
         Self::PowerLost(PowerLoss::AfterOutcome),
+        Self::PowerLost(PowerLoss::BeforeSync),
         Self::IntentWriteFails,
         Self::OutcomeWriteFails,
         Self::TapWriteFails,
         Self::LogDestroyed,
     ];
 
-    /// The fault that gives a ride away, and none: `docs/torn-taps.md`.
-    pub const UNSYNCED: &[Self] = &[Self::None, Self::PowerLost(PowerLoss::BeforeSync)];
+    /// What leaves a debit whose rider may have been admitted, what leaves one whose rider was not, and none.
+    pub const UNSYNCED: &[Self] =
+        &[Self::None, Self::LostAfter(Exchange::Commit), Self::PowerLost(PowerLoss::BeforeSync)];
 }
 
 impl fmt::Display for Fault {

@@ -1,5 +1,6 @@
 //! One validator: the product's engine over its own log, whose disk can be kept and put back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,17 @@ use transit::tap::{CHAIN_START, SealedTap};
 use transit::time::Moment;
 use validator::config::{Core, DenyList};
 use validator::engine::{Engine, Rules};
-use validator::log::{LogFailed, LogFiles, TapLog};
+use validator::log::{BootId, LogFailed, LogFiles, StartUp, TapLog};
 use virtual_card::distortion::distorted;
 use virtual_card::{CardInField, Identity, Memory, Picc};
 
 use crate::Failed;
 use crate::city::CLEARING_HOUSE_KEY;
 use crate::torn_fault::{Exchange, Fault, PowerLoss};
+
+/// The boot in which a card is presented, and the one after a lost power. No intent is older than its presentation.
+const BOOT: BootId = BootId([1; 16]);
+const NEXT_BOOT: BootId = BootId([2; 16]);
 
 /// Where a validator stands, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +46,18 @@ pub struct Log {
     pub epoch: Epoch,
     /// The sealed taps, in order.
     pub taps: Arc<Vec<SealedTap>>,
+    /// The unknown taps among them whose riders may have been admitted.
+    pub perhaps_admitted: Arc<BTreeSet<u32>>,
 }
 
 impl Log {
     /// The log of a new validator.
     pub fn new() -> Self {
-        Self { epoch: 1, taps: Arc::default() }
+        Self::of_epoch(1)
+    }
+
+    fn of_epoch(epoch: Epoch) -> Self {
+        Self { epoch, taps: Arc::default(), perhaps_admitted: Arc::default() }
     }
 
     /// The last tap's hash, which stands for everything before it.
@@ -147,7 +158,7 @@ impl Gate {
         let core = Core::load(&config, None).map_err(Failed::unexpected)?;
         let device = core.config.device;
         let path = folder.join(format!("{name}.db"));
-        drop(TapLog::open(&path, device, 1).map_err(Failed::unexpected)?);
+        drop(TapLog::open(&path, device, 1, Some(BOOT)).map_err(Failed::unexpected)?);
         let blank = read(&path)?;
         Ok(Self { device, config, engine: engine(core), path, blank, intents, laid_out: None })
     }
@@ -164,7 +175,7 @@ impl Gate {
     pub fn present(&mut self, log: &Log, presentation: &Presentation<'_>) -> Result<Left, Failed> {
         let Presentation { card: (identity, memory), at, fault, challenge } = *presentation;
         self.lay_out(log)?;
-        let (opened, _) = TapLog::open(&self.path, self.device, log.epoch).map_err(Failed::unexpected)?;
+        let (opened, _) = self.open(log, BOOT)?;
         // A log that starts with tables of others is refused.
         if let Some(trigger) = trigger(fault) {
             self.sql()?.execute_batch(trigger).map_err(Failed::unexpected)?;
@@ -177,7 +188,11 @@ impl Gate {
         let failed = answer.is_err();
         let green = answer.as_ref().is_ok_and(|answer| matches!(answer.state, Screen::Accepted { .. }));
         let moment = power_loss(fault);
-        let power_goes = moment == Some(PowerLoss::AfterOutcome) && green;
+        let power_goes = match moment {
+            Some(PowerLoss::AfterOutcome) => green,
+            Some(PowerLoss::BeforeSync) => green && self.is_durable()?,
+            Some(PowerLoss::BeforeIntent | PowerLoss::AfterIntent | PowerLoss::BeforeOutcome) | None => false,
+        };
         match answer {
             Ok(answer) if power_goes => {
                 drop(answer);
@@ -194,11 +209,11 @@ impl Gate {
         if let Some((disk, card)) = left {
             self.put_back(&disk?)?;
             let green = green && matches!(moment, Some(PowerLoss::AfterOutcome | PowerLoss::BeforeSync));
-            return Ok(Left { card, log: self.restart(log)?, green });
+            return Ok(Left { card: without_power(&card)?, log: self.restart(log, NEXT_BOOT)?, green });
         }
         let card = field.remove().memory().clone();
         if fault == Fault::LogDestroyed {
-            return Ok(Left { card, log: Log { epoch: log.epoch + 1, taps: Arc::default() }, green });
+            return Ok(Left { card, log: Log::of_epoch(log.epoch + 1), green });
         }
         if trigger(fault).is_some() {
             self.sql()?
@@ -206,7 +221,7 @@ impl Gate {
                 .map_err(Failed::unexpected)?;
         }
         let log = match next {
-            _ if failed => self.restart(log)?,
+            _ if failed => self.restart(log, BOOT)?,
             // Nothing was written.
             Some(next) if next == log.len() + 1 => log.clone(),
             Some(_) | None => self.read(log)?,
@@ -226,7 +241,7 @@ impl Gate {
         (at, challenge): (Moment, u8),
     ) -> Result<(bool, Log), Failed> {
         self.lay_out(log)?;
-        let (opened, _) = TapLog::open(&self.path, self.device, log.epoch).map_err(Failed::unexpected)?;
+        let (opened, _) = self.open(log, BOOT)?;
         self.engine.use_log(opened);
         let answer = self.engine.tap(transport, uid, at, [!challenge; 16]).map_err(Failed::unexpected)?;
         let green = matches!(answer.state, Screen::Accepted { .. });
@@ -246,12 +261,16 @@ impl Gate {
         Ok(())
     }
 
+    fn open(&self, log: &Log, boot: BootId) -> Result<(TapLog, StartUp), Failed> {
+        TapLog::open(&self.path, self.device, log.epoch, Some(boot)).map_err(Failed::unexpected)
+    }
+
     /// The process that ended without a word is started again, and finds what it left.
-    fn restart(&mut self, before: &Log) -> Result<Log, Failed> {
+    fn restart(&mut self, before: &Log, boot: BootId) -> Result<Log, Failed> {
         if self.intents == Intents::Removed {
             self.sql()?.execute_batch("DELETE FROM intent").map_err(Failed::unexpected)?;
         }
-        drop(TapLog::open(&self.path, self.device, before.epoch).map_err(Failed::unexpected)?);
+        drop(self.open(before, boot)?);
         self.read(before)
     }
 
@@ -275,6 +294,9 @@ impl Gate {
                 insert.execute(params![sequence, tap.as_bytes().as_slice()])?;
             }
             drop(insert);
+            for sequence in log.perhaps_admitted.iter() {
+                transaction.execute("INSERT INTO perhaps_admitted (sequence) VALUES (?1)", [sequence])?;
+            }
             transaction.commit()
         };
         lay(&mut connection).map_err(Failed::unexpected)?;
@@ -302,11 +324,20 @@ impl Gate {
         if sealed.is_empty() {
             return Ok(before.clone());
         }
+        let mut statement = connection.prepare("SELECT sequence FROM perhaps_admitted").map_err(Failed::unexpected)?;
+        let perhaps_admitted: BTreeSet<u32> =
+            statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(Failed::unexpected)?;
         let mut taps = before.taps.as_ref().clone();
         for bytes in sealed {
             taps.push(SealedTap::from_bytes(&bytes).map_err(Failed::unexpected)?);
         }
-        Ok(Log { epoch: before.epoch, taps: Arc::new(taps) })
+        Ok(Log { epoch: before.epoch, taps: Arc::new(taps), perhaps_admitted: Arc::new(perhaps_admitted) })
+    }
+
+    /// Whether an fsync has covered every tap of the log.
+    fn is_durable(&self) -> Result<bool, Failed> {
+        let covered = "SELECT durable_through >= (SELECT coalesce(max(sequence), 0) FROM tap) FROM log";
+        self.sql()?.query_row(covered, [], |row| row.get(0)).map_err(Failed::unexpected)
     }
 
     fn put_back(&self, disk: &Disk) -> Result<(), Failed> {
@@ -343,7 +374,8 @@ impl Transport for Watched<'_> {
         let number = self.field.traffic().exchanges + 1;
         let at = |exchange: Exchange| number == exchange as u32;
         match self.moment {
-            Some(PowerLoss::BeforeIntent) if at(Exchange::ReadRecords) => self.lose_power(),
+            // Without a commit, what was before the tap is all that is surely on the disk.
+            Some(PowerLoss::BeforeIntent | PowerLoss::BeforeSync) if at(Exchange::ReadRecords) => self.lose_power(),
             Some(PowerLoss::AfterIntent) if at(Exchange::Commit) => self.lose_power(),
             Some(_) | None => {}
         }
@@ -362,6 +394,12 @@ impl Disk {
         let head = if head.exists() { Some(read(&head)?) } else { None };
         Ok(Self { database: read(path)?, write_ahead: read(&beside(path, "-wal"))?, head })
     }
+}
+
+/// What a card keeps that loses its power in the midst of a transaction: nothing of that.
+fn without_power(card: &Memory) -> Result<Memory, Failed> {
+    let kept = serde_json::to_vec(card).map_err(Failed::unexpected)?;
+    serde_json::from_slice(&kept).map_err(Failed::unexpected)
 }
 
 /// The card in the field with what the fault does there.

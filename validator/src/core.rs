@@ -17,7 +17,7 @@ use crate::config::{Core, Limits};
 use crate::engine::{Answer, Engine, Rules};
 use crate::link::{Link, LinkEvent, ToCore, ToSync, check_acknowledgement};
 use crate::liveness::Liveness;
-use crate::log::{LogFailed, LogFiles, ReserveFile, TapLog};
+use crate::log::{BootId, LogFailed, LogFiles, ReserveFile, TapLog};
 use crate::panel::Panel;
 
 /// What the process takes from outside: the only clock and the only source of randomness.
@@ -27,6 +27,8 @@ pub struct Outside {
     pub now: fn() -> Moment,
     /// Sixteen fresh random bytes.
     pub random: fn() -> [u8; 16],
+    /// The boot of the machine, where it is known.
+    pub boot: Option<BootId>,
 }
 
 /// Something for the core to act on.
@@ -374,7 +376,7 @@ impl Validator {
         // The file must be closed before it is opened again.
         self.engine.close_log();
         let (device, epoch) = self.log_identity;
-        match TapLog::open_files(&self.log_files, device, epoch) {
+        match TapLog::open_files(&self.log_files, device, epoch, self.outside.boot) {
             Ok((log, start_up)) => {
                 if let Some(anew) = &start_up.begun_anew {
                     let kept = anew.kept.as_ref().map(|path| path.display().to_string());

@@ -17,7 +17,7 @@ use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
 use transit::card::Record;
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
-use transit::id::{CardToken, LineNumber, OperatorId, StopNumber};
+use transit::id::{CardToken, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::Amount;
 use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State};
 use transit::tap::{Outcome, Reason, Tap, TransactionMac};
@@ -92,7 +92,7 @@ pub struct Answer<T> {
     /// What to show.
     pub state: State,
     /// The sealed tap that holds it; `None` where nothing happened that must be kept.
-    pub tap: Option<transit::id::TapId>,
+    pub tap: Option<TapId>,
     /// Exchanges with the card up to the decision.
     pub exchanges: u32,
     afterwards: Option<Afterwards<T>>,
@@ -248,27 +248,29 @@ impl Tapping<'_> {
         };
         let boarding = Boarding { tap: tap.id, line: self.rules.line, stop: self.rules.stop, at };
         match decide(&view, self.rules.tariffs.at(at), &boarding) {
-            Decision::Refuse(refusal) => self.refuse(tap, refusal),
+            Decision::Refuse(refusal) => self.refuse(tap, refusal, purse.record.last_tap()),
             Decision::Accept(accept) => self.charge(purse, tap, &accept),
         }
     }
 
     /// This validator's own taps of the card that are unknown: the card's record decides, and a rider who was charged
-    /// and never let in is let in now, once.
+    /// and never let in is let in now, once. Who may have been let in before the power went is not: the tap goes on as
+    /// any other of a card that has paid.
     fn resolve_unknown<T>(&mut self, tap: &Tap, record: &Record) -> Result<Option<Answer<T>>, LogFailed> {
         for open in self.log.open_taps(tap.card) {
             // A desk that has written since does not take the ride away.
             let newest_is_it = record.last_tap() == Some(open.id);
             let Some(committed) = evidence(&open, record) else { continue };
+            let admits = newest_is_it && !open.perhaps_admitted;
             let outcome = if committed {
-                Outcome::Confirmed { names: open.id, admitted: newest_is_it }
+                Outcome::Confirmed { names: open.id, admitted: admits }
             } else {
                 Outcome::Voided { names: open.id }
             };
             let fare = if committed { open.fare } else { Amount::ZERO };
             let resolution = Tap { id: self.log.next_id(), outcome, fare, issuer_read: None, ..tap.clone() };
             self.log.conclude(&resolution).wait()?;
-            if newest_is_it {
+            if admits {
                 let state = State::Accepted {
                     fare,
                     balance: record.balance_after,
@@ -358,16 +360,24 @@ impl Tapping<'_> {
         }
     }
 
-    fn refuse<T>(&mut self, tap: Tap, refusal: Refusal) -> Result<Answer<T>, LogFailed> {
+    /// `paid` is the ride that the card's record tells of.
+    fn refuse<T>(&mut self, tap: Tap, refusal: Refusal, paid: Option<TapId>) -> Result<Answer<T>, LogFailed> {
         match refusal {
             Refusal::Denied => self.decline(tap, Reason::Denied, None),
             Refusal::NotEnough { balance, fare } => {
                 self.decline(Tap { fare, ..tap }, Reason::NotEnough, Some((balance, fare)))
             }
-            Refusal::AlreadyPaid => self.decline(tap, Reason::AlreadyPaid, None),
+            Refusal::AlreadyPaid => self.already_paid(tap, paid),
             Refusal::UseSameGate => self.decline(tap, Reason::UseSameGate, None),
             Refusal::CannotDecide => self.decline(tap, Reason::CardUnusable, None),
         }
+    }
+
+    fn already_paid<T>(&mut self, tap: Tap, paid: Option<TapId>) -> Result<Answer<T>, LogFailed> {
+        let without_a_ride = paid.is_some() && self.log.confirmed_without_a_ride(tap.card) == paid;
+        let answer = self.decline(tap, Reason::AlreadyPaid, None)?;
+        let reason = if without_a_ride { AttentionReason::PaidBeforePowerLoss } else { AttentionReason::AlreadyPaid };
+        Ok(Answer { state: State::Attention { reason }, ..answer })
     }
 
     fn decline<T>(

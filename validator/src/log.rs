@@ -5,10 +5,13 @@
 //! `NORMAL`: a lost power may take it back, and then the intent stands again and says `unknown`. Taps are uploaded only
 //! when an fsync has covered them: `durable_through` is written by fully flushed commits only.
 //!
+//! Each intent says in which boot of the machine it was written. One that is found in the same boot has no outcome: its
+//! process died, and its rider was not admitted. One of another boot may have had one.
+//!
 //! Start-up looks at every page and every tap. A log that is damaged, or shorter than the head in the second place says,
 //! is kept under another name, and the next epoch begins, whose first tap goes on from that head.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +25,7 @@ use transit::sync::Verdict;
 use transit::tap::{Outcome, Tap};
 use transit::time::Moment;
 
+mod boot;
 mod damage;
 mod head;
 mod reserve;
@@ -29,6 +33,7 @@ mod store;
 mod wal;
 mod wal_length;
 
+pub use boot::{BootId, NoBootId};
 pub use damage::kept_logs;
 use reserve::Reserve;
 pub use reserve::ReserveFile;
@@ -90,6 +95,8 @@ pub struct OpenTap {
     pub card_sequence_before: u32,
     /// What it would have debited.
     pub fare: transit::money::Amount,
+    /// The machine was started anew past its intent: its rider may have been admitted.
+    pub perhaps_admitted: bool,
 }
 
 /// Where a tap log and what belongs to it are.
@@ -203,23 +210,36 @@ impl TapLog {
     ///
     /// # Errors
     /// As [`TapLog::open_files`].
-    pub fn open(path: &Path, device: DeviceId, epoch: Epoch) -> Result<(Self, StartUp), LogFailed> {
-        Self::open_files(&LogFiles::at(path), device, epoch)
+    pub fn open(
+        path: &Path,
+        device: DeviceId,
+        epoch: Epoch,
+        boot: Option<BootId>,
+    ) -> Result<(Self, StartUp), LogFailed> {
+        Self::open_files(&LogFiles::at(path), device, epoch, boot)
     }
 
     /// Opens the log, or creates it with `epoch`; an intent that a dead process left becomes an unknown tap. A damaged
-    /// log is kept under another name, and one of the next epoch is begun.
+    /// log is kept under another name, and one of the next epoch is begun. `boot` is the machine's boot now; where it is
+    /// not known, every intent that is found counts as another boot's.
     ///
     /// # Errors
     /// [`LogFailed`]: the file cannot be opened and written, is another device's, or is damaged as well as its head.
-    pub fn open_files(files: &LogFiles, device: DeviceId, epoch: Epoch) -> Result<(Self, StartUp), LogFailed> {
+    pub fn open_files(
+        files: &LogFiles,
+        device: DeviceId,
+        epoch: Epoch,
+        boot: Option<BootId>,
+    ) -> Result<(Self, StartUp), LogFailed> {
         let reserve = Reserve::hold(files.reserve.clone());
         let (mut store, mut memory, begun_anew) = damage::open_or_begin_anew(files, device, epoch)?;
         store.use_reserve(reserve.clone());
+        store.use_boot(boot);
         let unknown = store.adopt_intent()?;
         if let Some(tap) = &unknown {
             memory.remember(tap);
         }
+        memory.remember_perhaps_admitted(&store.perhaps_admitted()?);
         store.flush()?;
         let start_up = StartUp { begun_anew, unknown: unknown.map(|tap| tap.id), taps: store.last_sequence() };
         let (epoch, next_sequence) = (store.epoch(), store.last_sequence() + 1);
@@ -238,6 +258,11 @@ impl TapLog {
     /// This validator's taps of this card whose outcome is unknown.
     pub fn open_taps(&self, card: CardToken) -> Vec<OpenTap> {
         self.memory.open_taps.get(&card).cloned().unwrap_or_default()
+    }
+
+    /// The last tap of this card that was found to be committed and on whose debit nobody was admitted then.
+    pub fn confirmed_without_a_ride(&self, card: CardToken) -> Option<TapId> {
+        self.memory.without_a_ride.get(&card).copied()
     }
 
     /// How many taps of this card were torn in the day before `at`.
@@ -260,7 +285,7 @@ impl TapLog {
     }
 
     /// Appends a tap and removes the intent, in one transaction; in the log, though perhaps not yet on the disk, when
-    /// the answer comes.
+    /// the answer comes. A tap that admits on an earlier debit is on the disk then (fsync).
     pub fn conclude(&mut self, tap: &Tap) -> Pending {
         self.next_sequence = tap.id.sequence + 1;
         self.memory.remember(tap);
@@ -320,6 +345,7 @@ impl TapLog {
 struct Memory {
     open_taps: HashMap<CardToken, Vec<OpenTap>>,
     torn_taps: HashMap<CardToken, Vec<Moment>>,
+    without_a_ride: HashMap<CardToken, TapId>,
 }
 
 impl Memory {
@@ -331,6 +357,7 @@ impl Memory {
                     id: tap.id,
                     card_sequence_before: before.map_or(0, |record| record.card_sequence),
                     fare: tap.fare,
+                    perhaps_admitted: false,
                 };
                 self.open_taps.entry(tap.card).or_default().push(open);
                 self.remember_torn(tap);
@@ -343,8 +370,17 @@ impl Memory {
                         self.open_taps.remove(&tap.card);
                     }
                 }
+                if let Outcome::Confirmed { admitted: false, .. } = tap.outcome {
+                    self.without_a_ride.insert(tap.card, names);
+                }
             }
             Outcome::Done | Outcome::Declined(_) | Outcome::Evidence => {}
+        }
+    }
+
+    fn remember_perhaps_admitted(&mut self, sequences: &HashSet<u32>) {
+        for open in self.open_taps.values_mut().flatten() {
+            open.perhaps_admitted = sequences.contains(&open.id.sequence);
         }
     }
 

@@ -22,6 +22,7 @@ use transit::time::Moment;
 use validator::config::{Core, SyncConfig};
 use validator::core::{self, Event, Outside};
 use validator::liveness::Service;
+use validator::log::BootId;
 use validator::salvage::Salvage;
 use validator::status::Status;
 use validator::uplink;
@@ -43,6 +44,10 @@ enum Program {
         /// The configuration file (see validator/core.example.toml).
         #[arg(long)]
         config: PathBuf,
+        /// The boot id of this machine, for where /proc/sys is hidden: %b in a systemd unit. Never a fixed one. Without
+        /// it, /proc/sys/kernel/random/boot_id is read.
+        #[arg(long, value_name = "ID")]
+        boot_id: Option<BootId>,
     },
     /// Send taps to the clearing house. Uses the network, holds no card key.
     Sync {
@@ -90,7 +95,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     let result = match Arguments::parse().program {
-        Program::Core { config } => run_core(&config),
+        Program::Core { config, boot_id } => run_core(&config, boot_id),
         Program::Sync { config } => run_sync(&config),
         Program::Status { log, panel, json } => print_status(&log, panel.as_deref(), json),
         Program::Salvage { damaged, output, upload, json } => salvage(&damaged, output, upload.as_deref(), json),
@@ -115,12 +120,12 @@ fn keep_memory_private() -> std::io::Result<()> {
     Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-fn run_core(config: &Path) -> Result<(), Box<dyn Error>> {
+fn run_core(config: &Path, boot_id: Option<BootId>) -> Result<(), Box<dyn Error>> {
     keep_memory_private()?;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let core = Core::load(config, credentials.as_deref())?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let outside = Outside { now, random };
+    let outside = Outside { now, random, boot: boot_id.or_else(boot_of_the_machine) };
     core::run(core, outside, |events| {
         thread::spawn(move || {
             if signals.forever().next().is_some() {
@@ -210,6 +215,13 @@ impl Display for WithService {
 fn now() -> Moment {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     Moment(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+/// `None` where it cannot be told: a tap that a lost power may have cut short then admits nobody.
+fn boot_of_the_machine() -> Option<BootId> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let read = || -> Result<BootId, Box<dyn Error>> { Ok(std::fs::read_to_string(path)?.parse()?) };
+    read().inspect_err(|error| tracing::warn!(error, path, "the boot id cannot be read: give --boot-id")).ok()
 }
 
 fn random() -> [u8; 16] {

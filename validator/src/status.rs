@@ -39,6 +39,8 @@ pub struct Status {
     pub unknown: u32,
     /// Unknown taps that the card later showed to be committed.
     pub confirmed: u32,
+    /// Of these, how many let nobody in then: the power had gone, or the card had ridden on.
+    pub confirmed_without_a_ride: u32,
     /// Unknown taps that the card later showed not to be committed.
     pub voided: u32,
     /// Taps given up before the commit was sent.
@@ -87,7 +89,10 @@ impl Status {
                 Outcome::Done => status.done += 1,
                 Outcome::Declined(_) => status.declined += 1,
                 Outcome::Unknown => status.unknown += 1,
-                Outcome::Confirmed { .. } => status.confirmed += 1,
+                Outcome::Confirmed { admitted, .. } => {
+                    status.confirmed += 1;
+                    status.confirmed_without_a_ride += u32::from(!admitted);
+                }
                 Outcome::Voided { .. } => status.voided += 1,
                 Outcome::Void => status.void += 1,
                 Outcome::Evidence => {}
@@ -106,7 +111,9 @@ impl fmt::Display for Status {
         writeln!(f, "  unacknowledged   {:>8}", self.unacknowledged)?;
         writeln!(f, "  admitted         {:>8}", self.done)?;
         writeln!(f, "  declined         {:>8}", self.declined)?;
-        writeln!(f, "  unknown          {:>8}   ({} confirmed, {} voided)", self.unknown, self.confirmed, self.voided)?;
+        let Self { confirmed, confirmed_without_a_ride, voided, .. } = self;
+        let confirmed = format!("{confirmed} confirmed, {confirmed_without_a_ride} of them without a ride");
+        writeln!(f, "  unknown          {:>8}   ({confirmed}; {voided} voided)", self.unknown)?;
         writeln!(f, "  given up         {:>8}", self.void)?;
         write!(f, "  under way        {:>8}", if self.intent { "one" } else { "none" })?;
         write!(f, "\n  write-ahead log  {:>8}   KiB", self.wal_bytes.div_ceil(1024))?;

@@ -1,5 +1,6 @@
 //! The file, on the writer's side.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +19,7 @@ use super::damage::beside;
 use super::head::{Head, HeadKeeper};
 use super::reserve::Reserve;
 use super::wal_length::{WAL_KEPT_BYTES, WalLength, length};
-use super::{Acknowledged, Job, LogFailed, LogFiles, wal};
+use super::{Acknowledged, BootId, Job, LogFailed, LogFiles, wal};
 
 mod migrations {
     refinery::embed_migrations!("migrations");
@@ -39,6 +40,7 @@ pub(super) struct Store {
     head: Option<Head>,
     reserve: Reserve,
     wal_length: WalLength,
+    boot: Option<BootId>,
 }
 
 /// Nobody else writes; who holds the lock for longer than this has lost its way.
@@ -91,6 +93,7 @@ impl Store {
             head: known.cloned(),
             reserve: Reserve::hold(None),
             wal_length: WalLength::new(beside(path, "-wal"), files.wal_bytes_max),
+            boot: None,
         };
         store.check(known, &mut visit)?;
         if log.durable_through > store.last_sequence {
@@ -102,6 +105,11 @@ impl Store {
 
     pub(super) fn use_reserve(&mut self, reserve: Reserve) {
         self.reserve = reserve;
+    }
+
+    /// Intents are written in this boot from now on.
+    pub(super) fn use_boot(&mut self, boot: Option<BootId>) {
+        self.boot = boot;
     }
 
     /// Whether the WAL is as long as it may be, kept up to date.
@@ -179,11 +187,26 @@ impl Store {
         sealed.map(|sealed| self.opened(&sealed).map(|(_, tap)| tap)).transpose()
     }
 
-    /// The process that left an intent died past it: nobody knows what the card did.
+    /// The process that left an intent died past it: nobody knows what the card did. Nor, where the machine was started
+    /// anew since, whether the rider was admitted.
     pub(super) fn adopt_intent(&mut self) -> Result<Option<Tap>, LogFailed> {
         let Some(tap) = self.intent()? else { return Ok(None) };
-        self.conclude(&tap)?;
+        let written_in: Option<[u8; 16]> = self
+            .connection
+            .query_row("SELECT boot FROM intent", [], |row| row.get(0))
+            .map_err(|source| store_failed(&self.path, "read", source))?;
+        let same_boot = self.boot.is_some_and(|now| written_in == Some(now.0));
+        self.append(&tap, !same_boot)?;
         Ok(Some(tap))
+    }
+
+    /// The sequences of unknown taps whose riders may have been admitted.
+    pub(super) fn perhaps_admitted(&self) -> Result<HashSet<u32>, LogFailed> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare("SELECT sequence FROM perhaps_admitted")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| store_failed(&self.path, "read", source))
     }
 
     pub(super) fn serve(mut self, queue: &Receiver<Job>) {
@@ -222,11 +245,11 @@ impl Store {
         }
         let unknown = Tap { outcome: Outcome::Unknown, transaction_mac: None, ..tap.clone() };
         let sealed = self.seal(&unknown)?;
-        let through = self.last_sequence;
+        let (through, boot) = (self.last_sequence, self.boot.map(|boot| boot.0));
         self.transaction("FULL", "written", |connection| {
             connection
-                .prepare_cached("INSERT INTO intent (one, sealed) VALUES (1, ?1)")?
-                .execute([sealed.as_bytes().as_slice()])?;
+                .prepare_cached("INSERT INTO intent (one, sealed, boot) VALUES (1, ?1, ?2)")?
+                .execute(params![sealed.as_bytes().as_slice(), boot.as_ref().map(<[u8; 16]>::as_slice)])?;
             connection.prepare_cached("UPDATE log SET durable_through = ?1")?.execute([through])?;
             Ok(())
         })?;
@@ -235,17 +258,35 @@ impl Store {
     }
 
     fn conclude(&mut self, tap: &Tap) -> Result<(), LogFailed> {
+        self.append(tap, false)
+    }
+
+    fn append(&mut self, tap: &Tap, perhaps_admitted: bool) -> Result<(), LogFailed> {
         let sealed = self.seal(tap)?;
         let sequence = tap.id.sequence;
-        self.transaction("NORMAL", "written", |connection| {
+        // No intent stands behind a ride on an earlier debit: had the power taken this tap back, the debit would give
+        // another one.
+        let admits_alone = matches!(tap.outcome, Outcome::Confirmed { admitted: true, .. });
+        self.transaction(if admits_alone { "FULL" } else { "NORMAL" }, "written", |connection| {
             connection
                 .prepare_cached("INSERT INTO tap (sequence, sealed) VALUES (?1, ?2)")?
                 .execute(params![sequence, sealed.as_bytes().as_slice()])?;
             connection.prepare_cached("DELETE FROM intent")?.execute([])?;
+            if perhaps_admitted {
+                connection
+                    .prepare_cached("INSERT INTO perhaps_admitted (sequence) VALUES (?1)")?
+                    .execute([sequence])?;
+            }
+            if admits_alone {
+                connection.prepare_cached("UPDATE log SET durable_through = ?1")?.execute([sequence])?;
+            }
             Ok(())
         })?;
         self.last_sequence = sequence;
         self.last_hash = sealed.hash();
+        if admits_alone {
+            self.flushed_through = sequence;
+        }
         Ok(())
     }
 

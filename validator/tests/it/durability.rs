@@ -9,7 +9,7 @@ use transit::time::Moment;
 use validator::log::{Acknowledged, LogFailed, TapLog};
 use virtual_card::Fault;
 
-use crate::world::{Bus, Cards, NOW};
+use crate::world::{BOOT, Bus, Cards, NOW};
 
 fn later(seconds: u32) -> Moment {
     Moment(NOW.0 + seconds)
@@ -129,7 +129,7 @@ fn without_a_log_there_are_no_taps() {
 fn a_log_of_another_device_is_refused() {
     let bus = Bus::new(101, 23);
     let path = bus.folder.path().join("tap.db");
-    let error = TapLog::open(&path, DeviceId::new(102).unwrap(), 1).unwrap_err().to_string();
+    let error = TapLog::open(&path, DeviceId::new(102).unwrap(), 1, BOOT).unwrap_err().to_string();
     assert!(
         error.contains("it belongs to device 101, and this is device 102: give this device its own log"),
         "{error}"
@@ -143,7 +143,7 @@ fn a_migration_that_cannot_be_noted_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let device = DeviceId::new(101).unwrap();
     let path = folder.path().join("tap.db");
-    drop(TapLog::open(&folder.path().join("model.db"), device, 1).unwrap());
+    drop(TapLog::open(&folder.path().join("model.db"), device, 1, BOOT).unwrap());
     let table: String = Connection::open(folder.path().join("model.db"))
         .unwrap()
         .query_row("SELECT sql FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0))
@@ -152,9 +152,9 @@ fn a_migration_that_cannot_be_noted_is_not_made() {
     let full = "CREATE TRIGGER full BEFORE INSERT ON refinery_schema_history BEGIN SELECT RAISE(ABORT, 'full'); END";
     let log = Connection::open(&path).unwrap();
     log.execute_batch(&format!("{table}; {full}")).unwrap();
-    assert!(matches!(TapLog::open(&path, device, 1), Err(LogFailed::Store { .. })));
+    assert!(matches!(TapLog::open(&path, device, 1, BOOT), Err(LogFailed::Store { .. })));
     log.execute_batch("DROP TRIGGER full").unwrap();
-    TapLog::open(&path, device, 1).unwrap();
+    TapLog::open(&path, device, 1, BOOT).unwrap();
 }
 
 /// Deleting what the clearing house has not booked is refused by the table itself.
@@ -165,7 +165,7 @@ fn old_taps_go_only_as_far_as_they_are_booked() {
     let like = some_tap(&mut bus, &mut cards);
     let path = bus.folder.path().join("tap.db");
     bus.engine.close_log();
-    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1).unwrap();
+    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1, BOOT).unwrap();
     for made in 1..=9 {
         let tap = Tap { id: log.next_id(), at: later(made), ..like.clone() };
         log.conclude(&tap).wait().unwrap();
@@ -204,7 +204,7 @@ fn old_taps_go_only_as_far_as_they_are_booked() {
     log.flush().wait().unwrap();
     log.prune(later(1000)).wait().unwrap();
     drop(log);
-    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1).unwrap();
+    let (mut log, start_up) = TapLog::open(&path, DeviceId::new(101).unwrap(), 1, BOOT).unwrap();
     assert_eq!((start_up.taps, start_up.begun_anew), (taps, None));
     let tap = Tap { id: log.next_id(), ..like };
     log.conclude(&tap).wait().unwrap();

@@ -14,7 +14,7 @@ use transit::tap::Tap;
 use validator::log::{Acknowledged, LogFailed, LogFiles, ReserveFile, TapLog};
 use validator::status::Status;
 
-use crate::world::{Bus, Cards, NOW, memory_folder};
+use crate::world::{BOOT, Bus, Cards, NOW, memory_folder};
 
 const MIB: u64 = 1 << 20;
 
@@ -55,7 +55,7 @@ fn files(disk: &SmallDisk) -> LogFiles {
 }
 
 fn open(files: &LogFiles) -> TapLog {
-    TapLog::open_files(files, DeviceId::new(101).unwrap(), 1).unwrap().0
+    TapLog::open_files(files, DeviceId::new(101).unwrap(), 1, BOOT).unwrap().0
 }
 
 fn taps_in(log: &Path) -> u32 {

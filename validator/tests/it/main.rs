@@ -18,6 +18,7 @@ mod keys;
 mod link;
 mod malformed;
 mod outbox;
+mod power;
 mod process;
 mod real;
 mod retap;

@@ -17,13 +17,16 @@ use transit::tariff::{Tariff, Tariffs};
 use transit::time::{Moment, ServiceDay};
 use validator::config::DenyList;
 use validator::engine::{Engine, Rules};
-use validator::log::{LogFailed, TapLog};
+use validator::log::{BootId, LogFailed, StartUp, TapLog};
 use virtual_card::field::Mutation;
 use virtual_card::{CardInField, Fault, Fixture, Picc, TestKeys};
 
 /// 2026-11-24 10:00 in Hanoi, and its service day.
 pub(crate) const NOW: Moment = Moment(1_795_489_200);
 pub(crate) const TODAY: ServiceDay = ServiceDay(9824);
+/// The boot of the machine, and the one after a lost power.
+pub(crate) const BOOT: Option<BootId> = Some(BootId([1; 16]));
+pub(crate) const NEXT_BOOT: Option<BootId> = Some(BootId([2; 16]));
 
 /// A limit that a test can reach.
 pub(crate) const KEY_ROLLS_PER_HOUR: u32 = 2;
@@ -183,14 +186,19 @@ impl Bus {
         };
         let device = DeviceId::new(device).unwrap();
         let mut engine = Engine::new(rules, keys);
-        engine.use_log(TapLog::open(&folder.path().join("tap.db"), device, 1).unwrap().0);
+        engine.use_log(TapLog::open(&folder.path().join("tap.db"), device, 1, BOOT).unwrap().0);
         Self { engine, folder, device, presentations: 0 }
     }
 
     /// The process ends and another one takes its place.
-    pub(crate) fn restart(&mut self) -> validator::log::StartUp {
+    pub(crate) fn restart(&mut self) -> StartUp {
+        self.restart_in(BOOT)
+    }
+
+    /// The same in this boot of the machine.
+    pub(crate) fn restart_in(&mut self, boot: Option<BootId>) -> StartUp {
         self.engine.close_log();
-        let (log, start_up) = TapLog::open(&self.folder.path().join("tap.db"), self.device, 1).unwrap();
+        let (log, start_up) = TapLog::open(&self.folder.path().join("tap.db"), self.device, 1, boot).unwrap();
         self.engine.use_log(log);
         start_up
     }

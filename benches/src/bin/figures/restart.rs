@@ -9,7 +9,7 @@ use std::{
 
 use benches::{
     Failure,
-    bus::{Bus, MORNING},
+    bus::{BOOT, Bus, MORNING},
 };
 use transit::{
     id::DeviceId,
@@ -40,7 +40,7 @@ pub(crate) fn measure(output: &Path) -> Result<Figure, Failure> {
             fs::write(folder.path().join(name), bytes)?;
         }
         let since = Instant::now();
-        let (log, start_up) = TapLog::open(&folder.path().join("tap.db"), device()?, 1)?;
+        let (log, start_up) = TapLog::open(&folder.path().join("tap.db"), device()?, 1, Some(BOOT))?;
         times_ms.push(since.elapsed().as_secs_f64() * 1e3);
         if start_up.taps != TAPS || start_up.begun_anew.is_some() {
             return Err(format!("the log is another: {start_up:?}").into());
@@ -54,7 +54,7 @@ pub(crate) fn measure(output: &Path) -> Result<Figure, Failure> {
 /// The files of a log at `path` as they are before it is closed.
 fn killed_log(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Failure> {
     let like = some_tap()?;
-    let (mut log, _) = TapLog::open(path, device()?, 1)?;
+    let (mut log, _) = TapLog::open(path, device()?, 1, Some(BOOT))?;
     let (mut last, mut acknowledged) = (CHAIN_START, Vec::new());
     for sequence in 1..=TAPS {
         let tap = Tap { id: log.next_id(), ..like.clone() };
