@@ -202,7 +202,7 @@ fn a_start_that_could_not_make_the_next_log_is_gone_on_with() {
     let folder = memory_folder();
     let medium = folder.path().join("medium");
     let files = LogFiles { head: folder.path().join("head"), ..LogFiles::at(&medium.join("tap.db")) };
-    let open = || TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1);
+    let open = || TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1, None);
     fs::create_dir(&medium).unwrap();
     drop(open().unwrap());
     fs::remove_dir_all(&medium).unwrap();
