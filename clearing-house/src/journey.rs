@@ -50,6 +50,7 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
             redecided.basis = match accept.basis {
                 fare::Basis::FlatFare => Basis::FlatFare,
                 fare::Basis::RouteLength => Basis::RouteLength,
+                fare::Basis::Journey => Basis::Journey,
                 fare::Basis::TimeBand => Basis::TimeBand,
                 fare::Basis::Discount(profile) => Basis::Discount(profile),
                 fare::Basis::Transfer => Basis::Transfer,

@@ -150,6 +150,8 @@ pub enum Basis {
     FlatFare,
     /// The fare of a route of the line's length.
     RouteLength,
+    /// The price of a journey from stop to stop: its tap-in or its tap-out.
+    Journey,
     /// A time of day at which the fare is another.
     TimeBand,
     /// A profile that pays less.
@@ -174,14 +176,15 @@ impl Basis {
         match self {
             Self::FlatFare => (0, 0),
             Self::RouteLength => (1, 0),
-            Self::TimeBand => (2, 0),
-            Self::Discount(profile) => (3, profile as u8),
-            Self::Transfer => (4, 0),
-            Self::Cap => (5, 0),
-            Self::Pass => (6, 0),
-            Self::FreeProfile(profile) => (7, profile as u8),
-            Self::RecoveredUnknown => (8, 0),
-            Self::AsCharged => (9, 0),
+            Self::Journey => (2, 0),
+            Self::TimeBand => (3, 0),
+            Self::Discount(profile) => (4, profile as u8),
+            Self::Transfer => (5, 0),
+            Self::Cap => (6, 0),
+            Self::Pass => (7, 0),
+            Self::FreeProfile(profile) => (8, profile as u8),
+            Self::RecoveredUnknown => (9, 0),
+            Self::AsCharged => (10, 0),
         }
     }
 }
@@ -191,6 +194,7 @@ impl fmt::Display for Basis {
         match self {
             Self::FlatFare => f.write_str("flat fare"),
             Self::RouteLength => f.write_str("by route length"),
+            Self::Journey => f.write_str("by journey"),
             Self::TimeBand => f.write_str("time of day"),
             Self::Discount(profile) => write!(f, "discount: {}", profile_name(*profile)),
             Self::Transfer => f.write_str("transfer"),

@@ -15,7 +15,7 @@
 //! | key | what it is |
 //! |---|---|
 //! | `line` | the line's number |
-//! | `basis` | `flat_fare`, `route_length`, `time_band`, `{"discount": "student"}`, `transfer`, `cap`, `pass`, `{"free_profile": "sixty_plus"}`, `recovered_unknown`, or `as_charged` |
+//! | `basis` | `flat_fare`, `route_length`, `journey`, `time_band`, `{"discount": "student"}`, `transfer`, `cap`, `pass`, `{"free_profile": "sixty_plus"}`, `recovered_unknown`, or `as_charged` |
 //! | `travel_day` | the day of travel: before the statement's day for what came late |
 //! | `rides`, `unit_fare_minor`, `amount_minor` | how many, at how much, together how much; minor units |
 //! | `taps` | the name of every tap in the line, in order: `device-epoch-sequence` |

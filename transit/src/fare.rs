@@ -77,6 +77,8 @@ pub enum Basis {
     FlatFare,
     /// The fare of a route of the line's length.
     RouteLength,
+    /// The price of a journey from stop to stop: its tap-in or its tap-out.
+    Journey,
     /// A time of day at which the fare is another.
     TimeBand,
     /// A profile that pays less.

@@ -2,7 +2,9 @@
 
 mod caps;
 mod check;
+mod check_journeys;
 mod diff;
+mod journey;
 mod line;
 mod pass;
 mod price;
@@ -15,6 +17,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use self::journey::{JourneyFareEntry, PAID_MAX_MINOR, check_stops};
 use self::line::{LineEntry, check_bands};
 use self::pass::PassEntry;
 use self::price::{TimeBandEntry, check_discounts};
@@ -28,7 +31,8 @@ use crate::time::{ServiceCalendar, ServiceDay, ServiceTime};
 pub use caps::Caps;
 pub use check::{TariffFinding, TariffFindingKind};
 pub use diff::TariffChange;
-pub use line::{FareRule, InvalidLength, Length, Line, RouteLengthBand, Stop};
+pub use journey::{DistanceRate, DistanceStep, JourneyFare, JourneyPrice, JourneyPrices, JourneyRule, PairTable};
+pub use line::{FareRule, InvalidLength, InvalidPosition, Length, Line, Position, RouteLengthBand, Stop};
 pub use pass::Pass;
 pub use price::{DayType, DayTypes, Discount, Rounding, RoundingDirection, TimeBand};
 pub use transfer::{TransferFare, TransferRule};
@@ -68,6 +72,8 @@ pub struct Tariff {
     pub caps: Caps,
     /// What a boarding costs by the length of the route, from short to long; empty where every line has its own fare.
     pub route_length_bands: Vec<RouteLengthBand>,
+    /// What journeys cost on lines with tap-in and tap-out.
+    pub journey_fares: Vec<JourneyFare>,
     /// The lines.
     pub lines: Vec<Line>,
     /// The passes on sale.
@@ -98,6 +104,8 @@ struct TariffFile {
     caps: Caps,
     #[serde(rename = "route_length_band", default)]
     route_length_bands: Vec<RouteLengthBand>,
+    #[serde(rename = "journey_fare", default)]
+    journey_fares: Vec<JourneyFareEntry>,
     #[serde(rename = "line")]
     lines: Vec<LineEntry>,
     #[serde(rename = "pass", default)]
@@ -134,14 +142,23 @@ impl Tariff {
         let mut holidays = file.holidays;
         holidays.sort_unstable();
         check_bands(&file.route_length_bands).map_err(refuse)?;
+        let mut journey_fares: Vec<JourneyFare> = Vec::new();
+        for entry in file.journey_fares {
+            let fare = entry.checked().map_err(refuse)?;
+            if journey_fares.iter().any(|other| other.name == fare.name) {
+                return Err(refuse(format!("[[journey_fare]] `{}` is there twice", fare.name)));
+            }
+            journey_fares.push(fare);
+        }
         let mut lines: Vec<Line> = Vec::new();
         for entry in file.lines {
             if lines.iter().any(|other| other.number == entry.number) {
                 return Err(refuse(format!("line {} is there twice", entry.number.0)));
             }
-            let line = entry.checked(&file.route_length_bands).map_err(refuse)?;
+            let line = entry.checked(&file.route_length_bands, &journey_fares).map_err(refuse)?;
             lines.push(line);
         }
+        check_stops(&journey_fares, &lines).map_err(refuse)?;
         let mut passes: Vec<Pass> = Vec::new();
         for entry in file.passes {
             let pass = entry.checked(&lines).map_err(refuse)?;
@@ -167,11 +184,16 @@ impl Tariff {
             transfer,
             caps: file.caps,
             route_length_bands: file.route_length_bands,
+            journey_fares,
             lines,
             passes,
         };
         for line in &tariff.lines {
-            if tariff.highest_fare_of(line).is_none_or(|fare| fare.minor() > FARE_MAX_MINOR) {
+            let most = match line.fare_rule {
+                FareRule::Flat | FareRule::RouteLength(_) => FARE_MAX_MINOR,
+                FareRule::Journey(_) => PAID_MAX_MINOR,
+            };
+            if tariff.highest_fare_of(line).is_none_or(|fare| fare.minor() > most) {
                 return Err(refuse(format!("the fare of line {} is more than a card's record holds", line.number.0)));
             }
         }
@@ -184,14 +206,15 @@ impl Tariff {
         self.passes.iter().find(|pass| pass.kind == kind && (pass.line == line || kind == ProductKind::AllRoutePass))
     }
 
-    /// The most that a boarding of any line costs, at whatever time; 0 without lines.
+    /// The most that a boarding or a journey of any line costs, at whatever time; 0 without lines.
     pub fn highest_fare(&self) -> Amount {
         self.lines.iter().filter_map(|line| self.highest_fare_of(line)).max().unwrap_or(Amount::ZERO)
     }
 
     fn highest_fare_of(&self, line: &Line) -> Option<Amount> {
+        let fare = self.journey_fare(line).map_or(line.fare, |journey| journey.maximum);
         let most_percent = self.time_bands.iter().map(|band| band.percent_of_fare).max().unwrap_or(100).max(100);
-        Some(self.rounding.apply(line.fare, [most_percent, 100])?.max(line.fare))
+        Some(self.rounding.apply(fare, [most_percent, 100])?.max(fare))
     }
 
     /// The time band that counts at `time`.

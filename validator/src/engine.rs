@@ -443,7 +443,9 @@ fn keys_failed<T>(error: &KeyStoreError) -> Answer<T> {
 
 fn accepted(accept: &Accept) -> State {
     let (pass, concession) = match accept.basis {
-        Basis::FlatFare | Basis::RouteLength | Basis::TimeBand | Basis::Transfer | Basis::Cap => (None, None),
+        Basis::FlatFare | Basis::RouteLength | Basis::Journey | Basis::TimeBand | Basis::Transfer | Basis::Cap => {
+            (None, None)
+        }
         // The screen says "free" of a concession: one that only pays less shows its fare.
         Basis::Discount(_) => (None, None),
         Basis::Pass { valid_until, days_left } => (Some(PassShown { valid_until, days_left }), None),

@@ -76,6 +76,7 @@ impl ChargePath {
         match self.fare_rule {
             FareRule::Flat => Basis::FlatFare,
             FareRule::RouteLength(_) => Basis::RouteLength,
+            FareRule::Journey(_) => Basis::Journey,
         }
     }
 }

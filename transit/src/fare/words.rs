@@ -105,6 +105,8 @@ impl ChargePath {
             (FareRule::RouteLength(length), Language::English) => {
                 format!("line {name}, fare of a route of {length} km: {fare}")
             }
+            (FareRule::Journey(_), Language::Vietnamese) => format!("tuyến {name}, thu trước khi vào: {fare}"),
+            (FareRule::Journey(_), Language::English) => format!("line {name}, debited at the tap-in: {fare}"),
         });
         match self.free {
             Some(Free::Pass { valid_until, .. }) => {
@@ -189,6 +191,7 @@ impl fmt::Display for ChargePath {
         let rule = match self.fare_rule {
             FareRule::Flat => "flat",
             FareRule::RouteLength(_) => "length",
+            FareRule::Journey(_) => "tap-in",
         };
         write!(f, "v{} line{} {rule}{}", self.tariff_version, self.line.0, self.line_fare.minor())?;
         match self.free {

@@ -19,16 +19,18 @@ pub struct TariffFinding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TariffFindingKind {
-    /// Routes of some length have no fare.
+    /// Routes of some length, or journeys between some stops, have no fare.
     Hole,
     /// Two time bands count at one moment; the first of the file is taken.
     Overlap,
     /// A rule never counts.
     Unreachable,
-    /// A longer route costs less than a shorter one.
+    /// A longer route costs less than a shorter one, or a ride further along a line less than one less far.
     FallsWithDistance,
     /// There is no line, a line without stops, or one that a rule for lines leaves out.
     MissingLine,
+    /// A tap-in debits more than the cheapest journey costs.
+    TapInFare,
     /// A pass costs what nobody would pay.
     PassPrice,
 }
@@ -40,6 +42,7 @@ impl Tariff {
         let mut find = |kind, detail| findings.push(TariffFinding { kind, detail });
         self.check_lines(&mut find);
         self.check_bands_of_length(&mut find);
+        self.check_journeys(&mut find);
         self.check_discounts(&mut find);
         self.check_time_bands(&mut find);
         self.check_caps(&mut find);
@@ -153,7 +156,7 @@ impl Tariff {
         }
     }
 
-    fn money(&self, amount: Amount) -> String {
+    pub(super) fn money(&self, amount: Amount) -> String {
         self.currency.display(amount.minor()).to_string()
     }
 }

@@ -1,8 +1,10 @@
 //! What another version of a tariff changes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::{DayType, FareRule, RoundingDirection, Tariff, TransferFare};
+use super::{DayType, FareRule, JourneyFare, JourneyPrices, RoundingDirection, Tariff, TransferFare};
 use crate::card::ProductKind;
 use crate::money::Amount;
 
@@ -21,15 +23,15 @@ impl Tariff {
     /// What `after` changes, in the order of its file; what is gone comes last. Empty where both charge alike.
     pub fn diff(&self, after: &Self) -> Vec<TariffChange> {
         let (old, new) = (self.facts(), after.facts());
-        let value_in = |facts: &[(String, String)], what: &str| {
-            facts.iter().find(|(other, _)| other == what).map(|(_, value)| value.clone())
-        };
+        // By name: a table of stops has many facts.
+        let by_name = |facts: &[(String, String)]| facts.iter().cloned().collect::<BTreeMap<_, _>>();
+        let (was, is) = (by_name(&old), by_name(&new));
         let changed = new.iter().filter_map(|(what, value)| {
-            let before = value_in(&old, what);
+            let before = was.get(what).cloned();
             let is_other = before.as_ref() != Some(value);
             is_other.then(|| TariffChange { what: what.clone(), before, after: Some(value.clone()) })
         });
-        let gone = old.iter().filter(|(what, _)| value_in(&new, what).is_none()).map(|(what, value)| TariffChange {
+        let gone = old.iter().filter(|(what, _)| !is.contains_key(what)).map(|(what, value)| TariffChange {
             what: what.clone(),
             before: Some(value.clone()),
             after: None,
@@ -93,16 +95,26 @@ impl Tariff {
                 add(name.to_owned(), money(cap));
             }
         }
+        for fare in &self.journey_fares {
+            add_journey_fare(fare, &money, &mut add);
+        }
         for line in &self.lines {
             let named = format!("line {}", line.number.0);
             let rule = match line.fare_rule {
                 FareRule::Flat => String::new(),
                 FareRule::RouteLength(length) => format!(" ({length} km)"),
+                FareRule::Journey(_) => {
+                    let name = self.journey_fare(line).map_or("?", |fare| &fare.name);
+                    format!(" at the tap-in, then by journey_fare {name}")
+                }
             };
             add(format!("{named}: name"), line.name.clone());
             add(format!("{named}: fare"), format!("{}{rule}", money(line.fare)));
             for stop in &line.stops {
-                add(format!("{named}: stop {}", stop.number.0), format!("{} ({})", stop.name, stop.gtfs_stop_id));
+                let zone = stop.zone.map_or_else(String::new, |zone| format!(", zone {zone}"));
+                let km = stop.km.map_or_else(String::new, |km| format!(", km {km}"));
+                let value = format!("{} ({}){zone}{km}", stop.name, stop.gtfs_stop_id);
+                add(format!("{named}: stop {}", stop.number.0), value);
             }
         }
         for pass in &self.passes {
@@ -121,5 +133,40 @@ impl Tariff {
     fn service_day_words(&self) -> String {
         let zone = self.calendar.time_zone.iana_name().unwrap_or("a zone without a name");
         format!("from {} in {zone}", self.calendar.day_starts_at.strftime("%H:%M:%S"))
+    }
+}
+
+fn add_journey_fare(fare: &JourneyFare, money: &dyn Fn(Amount) -> String, add: &mut dyn FnMut(String, String)) {
+    let named = format!("journey_fare {}", fare.name);
+    add(format!("{named}: tap-in"), money(fare.tap_in));
+    add(format!("{named}: maximum"), money(fare.maximum));
+    add(format!("{named}: free exit"), format!("{} min", fare.free_exit_minutes));
+    add(format!("{named}: longest journey"), format!("{} min", fare.longest_minutes));
+    match &fare.prices {
+        JourneyPrices::ZonesCounted(fares) => {
+            for (index, fare) in fares.iter().enumerate() {
+                add(format!("{named}: zones counted {}", index + 1), money(*fare));
+            }
+        }
+        JourneyPrices::ZonePairs(table) => {
+            for (from, to, fare) in table.iter() {
+                add(format!("{named}: zone {from} to {to}"), money(fare));
+            }
+        }
+        JourneyPrices::StopPairs(table) => {
+            for (from, to, fare) in table.iter() {
+                add(format!("{named}: stop {from} to {to}"), money(fare));
+            }
+        }
+        JourneyPrices::DistanceSteps(steps) => {
+            for step in steps {
+                let below = step.below.map_or_else(|| "longer".to_owned(), |below| format!("below {below} km"));
+                add(format!("{named}: {below}"), money(step.fare));
+            }
+        }
+        JourneyPrices::Distance(rate) => {
+            add(format!("{named}: to {} km", rate.base_length), money(rate.base));
+            add(format!("{named}: each km more"), money(rate.per_km));
+        }
     }
 }

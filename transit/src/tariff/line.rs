@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::JourneyFare;
 use crate::id::{LineNumber, StopNumber};
 use crate::money::Amount;
 
@@ -15,7 +16,7 @@ pub struct Line {
     pub number: LineNumber,
     /// Its name, as passengers know it.
     pub name: String,
-    /// What a boarding costs before any other rule.
+    /// What a boarding costs before any other rule; where journeys are charged, what a tap-in debits.
     pub fare: Amount,
     /// Where that comes from.
     pub fare_rule: FareRule,
@@ -30,6 +31,9 @@ pub enum FareRule {
     Flat,
     /// It is that of the [`RouteLengthBand`] that the length of the whole route falls into, however far one rides.
     RouteLength(Length),
+    /// It depends on where the rider gets on and off, by the [`JourneyFare`](super::JourneyFare) at this place of
+    /// [`Tariff::journey_fares`](super::Tariff::journey_fares).
+    Journey(usize),
 }
 
 /// The fare of all routes from the band before it to just under a length.
@@ -54,6 +58,10 @@ pub struct Stop {
     pub name: String,
     /// Its `stop_id` in the city's GTFS feed.
     pub gtfs_stop_id: String,
+    /// The zone that it lies in.
+    pub zone: Option<u16>,
+    /// How far along the line it is.
+    pub km: Option<Position>,
 }
 
 /// The length of a route, in whole metres. Written in kilometres: `14.77`.
@@ -64,6 +72,14 @@ pub struct Length {
     m: u32,
 }
 
+/// How far along a line something is, or how far apart two things are, in whole metres. Written in kilometres: `0`, `3.2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Position {
+    /// 0 to 9,999,999 metres.
+    m: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LineEntry {
@@ -71,6 +87,7 @@ pub(super) struct LineEntry {
     name: String,
     flat_fare_minor: Option<Amount>,
     length_km: Option<Length>,
+    journey_fare: Option<String>,
     stop: Vec<Stop>,
 }
 
@@ -82,23 +99,30 @@ impl Line {
 }
 
 impl LineEntry {
-    pub(super) fn checked(self, bands: &[RouteLengthBand]) -> Result<Line, String> {
+    pub(super) fn checked(self, bands: &[RouteLengthBand], journeys: &[JourneyFare]) -> Result<Line, String> {
         let number = self.number.0;
-        let (fare, fare_rule) = match (self.flat_fare_minor, self.length_km) {
-            (Some(fare), None) => (fare, FareRule::Flat),
-            (None, Some(length)) => match band_of(bands, length) {
+        let (fare, fare_rule) = match (self.flat_fare_minor, self.length_km, self.journey_fare) {
+            (Some(fare), None, None) => (fare, FareRule::Flat),
+            (None, Some(length), None) => match band_of(bands, length) {
                 Some(band) => (band.fare, FareRule::RouteLength(length)),
                 None => {
                     return Err(format!("line {number} is {length} km long, and no [[route_length_band]] is for that"));
                 }
             },
-            (Some(_), Some(_)) => {
+            (None, None, Some(name)) => match journeys.iter().enumerate().find(|(_, fare)| fare.name == name) {
+                Some((place, fare)) => (fare.tap_in, FareRule::Journey(place)),
+                None => return Err(format!("line {number} names [[journey_fare]] `{name}`, which is not there")),
+            },
+            (None, None, None) => {
                 return Err(format!(
-                    "line {number} has a `flat_fare_minor` and a `length_km`: one of them is its fare"
+                    "line {number} has no fare: give it a `flat_fare_minor`, a `length_km` or a `journey_fare`"
                 ));
             }
-            (None, None) => {
-                return Err(format!("line {number} has no fare: give it a `flat_fare_minor`, or a `length_km`"));
+            _ => {
+                return Err(format!(
+                    "line {number} has more than one of `flat_fare_minor`, `length_km` and `journey_fare`: one of \
+                     them is its fare"
+                ));
             }
         };
         for (index, stop) in self.stop.iter().enumerate() {
@@ -139,17 +163,55 @@ impl FromStr for Length {
     type Err = InvalidLength;
 
     fn from_str(text: &str) -> Result<Self, InvalidLength> {
-        let invalid = || InvalidLength(text.to_owned());
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let are_digits = |part: &str, most: usize| {
-            (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        if !are_digits(whole, 4) || !are_digits(decimals, 3) {
-            return Err(invalid());
+        match metres(text) {
+            Some(m) if m > 0 => Ok(Self { m }),
+            Some(_) | None => Err(InvalidLength(text.to_owned())),
         }
-        let m: u32 = format!("{whole}{decimals:0<3}").parse().map_err(|_| invalid())?;
-        if m == 0 { Err(invalid()) } else { Ok(Self { m }) }
     }
+}
+
+impl Position {
+    /// Whole metres.
+    pub fn m(self) -> u32 {
+        self.m
+    }
+
+    /// How far apart they are.
+    pub fn distance_to(self, other: Self) -> Self {
+        Self { m: self.m.abs_diff(other.m) }
+    }
+}
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        metres(text).map(|m| Self { m }).ok_or_else(|| InvalidPosition(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = InvalidPosition;
+
+    fn try_from(text: String) -> Result<Self, InvalidPosition> {
+        text.parse()
+    }
+}
+
+/// Metres, of kilometres as decimals with up to three digits after the point.
+fn metres(text: &str) -> Option<u32> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits =
+        |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(whole, 4) || !are_digits(decimals, 3) {
+        return None;
+    }
+    format!("{whole}{decimals:0<3}").parse().ok()
+}
+
+fn write_km(f: &mut fmt::Formatter<'_>, m: u32) -> fmt::Result {
+    let text = format!("{}.{:03}", m / 1000, m % 1000);
+    f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 impl TryFrom<String> for Length {
@@ -162,8 +224,13 @@ impl TryFrom<String> for Length {
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{}.{:03}", self.m / 1000, self.m % 1000);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+        write_km(f, self.m)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_km(f, self.m)
     }
 }
 
@@ -171,3 +238,8 @@ impl fmt::Display for Length {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no length in kilometres, such as \"14.77\": more than 0, under 10000, to the metre")]
 pub struct InvalidLength(pub String);
+
+/// A text that is no place along a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no distance in kilometres, such as \"3.2\": 0 or more, under 10000, to the metre")]
+pub struct InvalidPosition(pub String);

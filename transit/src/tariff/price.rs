@@ -99,7 +99,12 @@ impl Rounding {
     pub fn apply(self, amount: Amount, percents: [u16; 2]) -> Option<Amount> {
         let exact =
             percents.into_iter().try_fold(amount.minor(), |exact, percent| exact.checked_mul(percent.into()))?;
-        let step = self.to.minor().checked_mul(100 * 100)?;
+        self.round(exact, 100 * 100)
+    }
+
+    /// `exact` parts of a minor unit, of which `parts` make one, rounded. `None` on overflow.
+    pub(super) fn round(self, exact: i64, parts: i64) -> Option<Amount> {
+        let step = self.to.minor().checked_mul(parts)?;
         let (whole, rest) = (exact.checked_div(step)?, exact.checked_rem(step)?);
         let up = match self.direction {
             RoundingDirection::Up => rest > 0,

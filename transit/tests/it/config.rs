@@ -32,11 +32,11 @@ fn refusals_name_the_file_the_line_and_the_remedy() {
         (HANOI.replace("= 8000", "= 20000000"), "the fare of line 1 is more than a card's record holds"),
         (
             HANOI.replace("length_km = \"14.77\"", ""),
-            "line 1 has no fare: give it a `flat_fare_minor`, or a `length_km`",
+            "line 1 has no fare: give it a `flat_fare_minor`, a `length_km` or a `journey_fare`",
         ),
         (
             HANOI.replace("length_km = ", "flat_fare_minor = 1\nlength_km = "),
-            "line 1 has a `flat_fare_minor` and a `length_km`: one of them is its fare",
+            "line 1 has more than one of `flat_fare_minor`, `length_km` and `journey_fare`: one of them is its fare",
         ),
         (HANOI.replace("\"14.77\"", "14.77"), "tariff.toml:56: invalid type: floating point `14.77`"),
         (HANOI.replace("\"14.77\"", "\"-1\""), "`-1` is no length in kilometres, such as \"14.77\""),

@@ -73,7 +73,7 @@ fn spoken(view: &CardView) -> String {
             let word = match accept.basis {
                 Basis::FlatFare => "flat".to_owned(),
                 Basis::RouteLength => "by length".to_owned(),
-                Basis::TimeBand | Basis::Discount(_) | Basis::Transfer | Basis::Cap => {
+                Basis::Journey | Basis::TimeBand | Basis::Discount(_) | Basis::Transfer | Basis::Cap => {
                     panic!("Hanoi has none: {accept:?}")
                 }
                 Basis::Pass { days_left, .. } => format!("pass, {days_left} days left"),

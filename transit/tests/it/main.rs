@@ -13,6 +13,7 @@ mod fare_prices;
 mod fare_table;
 mod fare_transfers;
 mod fare_words;
+mod journey_prices;
 mod layout;
 mod layout_2;
 mod money_and_time;
