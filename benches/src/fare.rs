@@ -4,7 +4,7 @@ use std::{fs, hint::black_box, path::Path, time::Instant};
 
 use transit::{
     card::{Issuer, Product, Profile, Record, RecordKind},
-    fare::{Boarding, CardView, Decision, decide},
+    fare::{Boarding, CardView, Decision, Gate, decide},
     id::{DeviceId, LineNumber, StopNumber, TapId},
     money::{Amount, Balance},
     tariff::Tariff,
@@ -84,5 +84,5 @@ fn ride(profile: Profile) -> Result<(CardView, Boarding), Failure> {
     let profile_valid_until = ServiceDay(u16::MAX);
     let issuer = Issuer { profile, profile_valid_until, products: [Product::NONE; 5] };
     let view = CardView { record, issuer: record.has_profile.then_some(issuer), denied: false };
-    Ok((view, Boarding { tap: tap(2), line: LineNumber(1), stop: StopNumber(1), at }))
+    Ok((view, Boarding { tap: tap(2), line: LineNumber(1), stop: StopNumber(1), at, gate: Gate::ENTRY }))
 }

@@ -129,7 +129,7 @@ fn decided(tap: &Tap, tariff: &Tariff) -> Option<fare::ChargePath> {
         | Outcome::Voided { .. }
         | Outcome::Evidence => return None,
     };
-    let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at };
+    let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at, gate: tap.gate };
     match fare::decide(&view, tariff, &boarding) {
         Decision::Accept(accept) => Some(accept.path),
         Decision::Refuse(_) => None,

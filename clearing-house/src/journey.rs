@@ -42,7 +42,7 @@ pub fn decide_again(tap: &Tap, tariff: &Tariff) -> Redecided {
             return redecided;
         }
     };
-    let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at };
+    let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at, gate: tap.gate };
     let decision = fare::decide(&view, tariff, &boarding);
     match (tap.outcome, decision) {
         (Outcome::Declined(_), Decision::Refuse(Refusal::NotEnough { fare, .. })) if fare == tap.fare => {}

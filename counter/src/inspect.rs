@@ -5,7 +5,7 @@ use card_crypto::Transport;
 use key_store::KeyStore;
 use serde::Serialize;
 use transit::card::{Issuer, Product, ProductKind, Profile, Record, RecordKind};
-use transit::fare::{Boarding, CardView, Decision, Refusal as FareRefusal, decide};
+use transit::fare::{Boarding, CardView, Decision, Gate, Refusal as FareRefusal, decide};
 use transit::id::{CardToken, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::time::{Moment, ServiceDay};
@@ -133,7 +133,7 @@ impl<K: KeyStore> Desk<K> {
             denied: self.is_blocked(card)?,
         };
         let verdict = |line: LineNumber| {
-            let boarding = Boarding { tap, line, stop: StopNumber(0), at };
+            let boarding = Boarding { tap, line, stop: StopNumber(0), at, gate: Gate::ENTRY };
             match decide(&view, self.rules.tariffs.at(at), &boarding) {
                 Decision::Accept(accept) => Verdict { line, fare_minor: Some(accept.fare), refusal: None },
                 Decision::Refuse(refusal) => Verdict { line, fare_minor: None, refusal: Some(refusal_name(refusal)) },

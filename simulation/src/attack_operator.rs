@@ -161,7 +161,7 @@ fn sealed_anew(taps: &[SealedTap], mut id: TapId, operator: u16, mut hash: [u8; 
 fn unknown(tariff: &Tariff, last: &Tap, id: TapId, at: Moment) -> Result<Tap, Failed> {
     let read = last.record_written.ok_or_else(|| Failed::Unexpected("a ride without a record".to_owned()))?;
     let record = Record::decode(&read).map_err(Failed::unexpected)?;
-    let boarding = Boarding { tap: id, line: last.line, stop: last.stop, at };
+    let boarding = Boarding { tap: id, line: last.line, stop: last.stop, at, gate: last.gate };
     let view = CardView { record, issuer: None, denied: false };
     let Decision::Accept(accept) = decide(&view, tariff, &boarding) else {
         return Err(Failed::Unexpected("the made-up ride is refused".to_owned()));

@@ -2,23 +2,29 @@
 //! house runs it again on what the tap recorded and must get the same answer.
 
 mod caps;
+mod gate;
+mod journey;
+mod journey_words;
 mod path;
 mod price;
 mod transfer;
 mod words;
 
-use crate::card::{Issuer, Profile, Record, RecordKind};
+use crate::card::{CarriedFields, Issuer, Profile, Record, RecordKind};
 use crate::id::{LineNumber, StopNumber, TapId};
 use crate::money::{Amount, Balance};
-use crate::tariff::Tariff;
+use crate::tariff::{Line, Tariff};
 use crate::time::{Moment, ServiceDay};
 
 pub use caps::{Cap, Capping};
+pub use gate::{Gate, GateKind};
+pub use journey::{Entry, JourneyStep, TapOut, TapOutPrice, Unfinished};
 pub use path::{ChargePath, Free};
 pub use transfer::Transfer;
 pub use words::Language;
 
 use self::caps::Spending;
+use self::journey::{OpenJourney, goes_out, leave};
 use self::transfer::{Chain, rule_for};
 
 /// What is known of the card when the fare is decided.
@@ -43,13 +49,15 @@ pub struct Boarding {
     pub stop: StopNumber,
     /// The time.
     pub at: Moment,
+    /// Whether it is a way in or out.
+    pub gate: Gate,
 }
 
 /// What to do with a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a box would allocate at every tap")]
 pub enum Decision {
-    /// Let the rider in, once the card has taken `record` and the debit.
+    /// Let the rider in, or out, once the card has taken `record` and the debit.
     Accept(Accept),
     /// Let nobody in, write nothing.
     Refuse(Refusal),
@@ -118,26 +126,50 @@ pub enum Refusal {
     CannotDecide,
 }
 
-/// Decides one boarding.
+/// Decides one tap: a boarding, a tap-in or a tap-out.
 pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision {
-    let Some(line) = tariff.line(boarding.line) else {
-        return Decision::Refuse(Refusal::CannotDecide);
-    };
-    if view.denied {
-        return Decision::Refuse(Refusal::Denied);
+    match decided(view, tariff, boarding) {
+        Ok(accept) => Decision::Accept(accept),
+        Err(refusal) => Decision::Refuse(refusal),
     }
-    if let Some(refusal) = pass_back(&view.record, tariff, boarding) {
-        return Decision::Refuse(refusal);
-    }
+}
 
+fn decided(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Result<Accept, Refusal> {
+    let line = tariff.line(boarding.line).ok_or(Refusal::CannotDecide)?;
+    let fare = tariff.journey_fare(line);
+    let open = OpenJourney::of(&view.record, tariff);
+    let is_out = goes_out(tariff, fare, boarding, open.as_ref()).ok_or(Refusal::CannotDecide)?;
+    let is_both_ways = boarding.gate.kind == GateKind::Both;
+    if view.denied && !is_out {
+        return Err(Refusal::Denied);
+    }
+    if (!is_out || is_both_ways)
+        && let Some(refusal) = pass_back(&view.record, tariff, boarding, is_out)
+    {
+        return Err(refusal);
+    }
+    match fare.filter(|_| is_out) {
+        Some(fare) => leave(view, tariff, (line, fare), boarding, open),
+        None => board(view, tariff, line, boarding, open),
+    }
+}
+
+/// A boarding, or the begin of a journey.
+fn board(
+    view: &CardView,
+    tariff: &Tariff,
+    line: &Line,
+    boarding: &Boarding,
+    open: Option<OpenJourney<'_>>,
+) -> Result<Accept, Refusal> {
     let now = tariff.calendar.service_time(boarding.at);
     let product = product_for(view, tariff, boarding.line, now.day);
-    let path = match product.counts {
-        Some(free) => Some(price::free(tariff, line, free)),
-        None => price::single(tariff, line, view.issuer.as_ref(), now),
-    };
-    let Some(mut path) = path else {
-        return Decision::Refuse(Refusal::CannotDecide);
+    let mut path = match product.counts {
+        Some(free) => price::free(tariff, (line, line.fare), free),
+        None => {
+            let single = price::single(tariff, (line, line.fare), view.issuer.as_ref(), now);
+            single.ok_or(Refusal::CannotDecide)?
+        }
     };
     let mut carried = view.record.carried;
     let mut chain = Chain::at(&view.record, boarding.at);
@@ -158,22 +190,56 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         chain.pay(path.charge);
     }
     carried.transfer = chain.fields();
-    // A fare of one boarding owes nothing at the end of a journey: an open one is closed by it.
-    carried.journey = (0, 0, 0);
-    let fare = path.charge;
-    let balance = view.record.balance_after;
-    let Some(balance_after) = balance.checked_debit(fare) else {
-        return Decision::Refuse(Refusal::CannotDecide);
+    // Whatever journey was open, this tap does not end it.
+    path.unfinished = open.and_then(|open| open.unfinished(view, tariff, boarding));
+    let kind = match tariff.journey_fare(line) {
+        Some(_) => {
+            path.journey = Some(JourneyStep::TapIn(boarding.stop));
+            let paid = u32::try_from(path.charge.minor()).map_err(|_| Refusal::CannotDecide)?;
+            carried.journey = (boarding.stop.0, 0, paid);
+            RecordKind::TapIn
+        }
+        None => {
+            carried.journey = (0, 0, 0);
+            RecordKind::Boarding
+        }
     };
+    accept(view, boarding, (path, carried, product.expired), kind)
+}
+
+/// Takes the charge of `path` from the credit on the card and then from its purse. Who leaves owes what it lacks.
+fn accept(
+    view: &CardView,
+    boarding: &Boarding,
+    (mut path, mut carried, expired_pass): (ChargePath, CarriedFields, Option<ServiceDay>),
+    kind: RecordKind,
+) -> Result<Accept, Refusal> {
+    let balance = view.record.balance_after;
+    let (sequence, remainder) = carried.action;
+    let credit = Amount::from_minor(i64::from(remainder)).unwrap_or(Amount::ZERO);
+    path.credit = credit.min(path.charge);
+    path.charge = path.charge.saturating_sub(path.credit);
+    let mut overpaid = Amount::ZERO;
+    if let Some(JourneyStep::TapOut(tap_out)) = &mut path.journey {
+        let held = Amount::from_minor(balance.minor()).unwrap_or(Amount::ZERO);
+        tap_out.lacking = path.charge.saturating_sub(held);
+        path.charge = path.charge.min(held);
+        overpaid = tap_out.overpaid;
+    }
+    let remainder = i64::from(remainder) - path.credit.minor() + overpaid.minor();
+    carried.action = (sequence, i32::try_from(remainder.min(REMAINDER_MAX)).map_err(|_| Refusal::CannotDecide)?);
+
+    let fare = path.charge;
+    let balance_after = balance.checked_debit(fare).ok_or(Refusal::CannotDecide)?;
     if fare > Amount::ZERO && balance_after < Balance::ZERO {
-        return Decision::Refuse(Refusal::NotEnough { balance, fare });
+        return Err(Refusal::NotEnough { balance, fare });
     }
     let card_sequence = view.record.card_sequence + 1;
     if card_sequence > 0x00FF_FFFF {
-        return Decision::Refuse(Refusal::CannotDecide);
+        return Err(Refusal::CannotDecide);
     }
     let record = Record {
-        kind: RecordKind::Boarding,
+        kind,
         card_sequence,
         tap: Some(boarding.tap),
         previous: view.record.tap,
@@ -186,15 +252,20 @@ pub fn decide(view: &CardView, tariff: &Tariff, boarding: &Boarding) -> Decision
         recovered: false,
         ..view.record
     };
-    Decision::Accept(Accept { fare, basis: path.basis(), path, expired_pass: product.expired, record })
+    Ok(Accept { fare, basis: path.basis(), path, expired_pass, record })
 }
 
+/// The most credit that a card's record holds: 23 bits and a sign.
+const REMAINDER_MAX: i64 = 0x007F_FFFF;
+
 /// Rides never exceed debits: a card that comes back to the place of its last ride is not let in again, whether or not
-/// a desk has written on it since.
-fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Refusal> {
+/// a desk has written on it since. A gate of both ways takes a card that comes back at once neither in nor out; one that
+/// rides along, in a bus, takes it out at the next stop.
+fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding, is_out: bool) -> Option<Refusal> {
     let since_record_s = record.time.distance_s(boarding.at);
     let since_ride_s = match record.kind {
         RecordKind::Boarding | RecordKind::TapIn => since_record_s,
+        RecordKind::TapOut if boarding.gate.kind == GateKind::Both => since_record_s,
         // Whole minutes, rounded down: a load never opens the window early.
         RecordKind::Load | RecordKind::Refund | RecordKind::Sale if record.line != LineNumber(0) => {
             since_record_s.saturating_add(60 * u32::from(record.carried.journey.1))
@@ -206,8 +277,11 @@ fn pass_back(record: &Record, tariff: &Tariff, boarding: &Boarding) -> Option<Re
     if since_ride_s >= tariff.pass_back_window_s {
         return None;
     }
-    let here = record.line == boarding.line && record.stop == boarding.stop;
-    if record.last_tap().is_some_and(|last| last.device == boarding.tap.device) {
+    let here = record.stop == boarding.stop
+        && (record.line == boarding.line || tariff.is_one_journey(record.line, boarding.line));
+    if is_out && !here {
+        None
+    } else if record.last_tap().is_some_and(|last| last.device == boarding.tap.device) {
         Some(Refusal::AlreadyPaid)
     } else if here {
         Some(Refusal::UseSameGate)

@@ -7,6 +7,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::bytes::{ByteReader, ByteWriter};
 use crate::card::{ISSUER_LEN, RECORD_LEN};
+use crate::fare::Gate;
 use crate::id::{CardToken, LineNumber, OperatorId, StopNumber, TapId};
 use crate::money::Amount;
 use crate::time::Moment;
@@ -19,7 +20,7 @@ pub const TAP_VERSION: u8 = 1;
 pub const CHAIN_START: [u8; 32] = [0; 32];
 
 /// The parts of a sealed tap in order: name and length in bytes.
-pub const TAP_FIELDS: [(&str, usize); 26] = [
+pub const TAP_FIELDS: [(&str, usize); 27] = [
     ("version", 1),
     ("outcome", 1),
     ("reason", 1),
@@ -44,7 +45,8 @@ pub const TAP_FIELDS: [(&str, usize); 26] = [
     ("record_read", RECORD_LEN),
     ("issuer_read", ISSUER_LEN),
     ("record_written", RECORD_LEN),
-    ("reserved", 26),
+    ("gate", 1),
+    ("reserved", 25),
     ("previous_hash", 32),
 ];
 
@@ -61,6 +63,8 @@ pub struct Tap {
     pub line: LineNumber,
     /// At which stop.
     pub stop: StopNumber,
+    /// Whether it was a way in or out.
+    pub gate: Gate,
     /// The version of the tariff that decided.
     pub tariff_version: u32,
     /// The version of the deny list in force; 0 where there was none.
@@ -231,6 +235,7 @@ impl Tap {
         out.put(&self.record_read.unwrap_or([0; RECORD_LEN]));
         out.put(&self.issuer_read.unwrap_or([0; ISSUER_LEN]));
         out.put(&self.record_written.unwrap_or([0; RECORD_LEN]));
+        out.put(&[self.gate.code()]);
         out.put(&[0; RESERVED]);
         out.put(previous_hash);
         let hash = digest(&SHA256, out.so_far());
@@ -305,6 +310,8 @@ impl SealedTap {
         let record_read = input.take();
         let issuer_read = input.take();
         let record_written = input.take();
+        let [gate] = input.take();
+        let gate = Gate::of(gate).ok_or(TapError::Field("gate"))?;
         if input.take::<RESERVED>() != [0; RESERVED] {
             return Err(TapError::Field("reserved"));
         }
@@ -329,6 +336,7 @@ impl SealedTap {
             operator,
             line,
             stop,
+            gate,
             tariff_version,
             deny_list_version,
             card,
@@ -346,7 +354,7 @@ impl SealedTap {
 }
 
 const HASH_AT: usize = TAP_LEN - 32;
-const RESERVED: usize = 26;
+const RESERVED: usize = 25;
 const _: () = {
     let (mut total, mut index) = (32, 0);
     while index < TAP_FIELDS.len() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
 use transit::card::Record;
-use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Refusal, decide};
+use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Gate, Refusal, decide};
 use transit::id::{CardToken, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::Amount;
 use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State};
@@ -246,7 +246,7 @@ impl Tapping<'_> {
             issuer: purse.issuer.map(|(_, issuer)| issuer),
             denied: self.rules.deny_list.contains(tap.card),
         };
-        let boarding = Boarding { tap: tap.id, line: self.rules.line, stop: self.rules.stop, at };
+        let boarding = Boarding { tap: tap.id, line: self.rules.line, stop: self.rules.stop, at, gate: Gate::ENTRY };
         match decide(&view, self.rules.tariffs.at(at), &boarding) {
             Decision::Refuse(refusal) => self.refuse(tap, refusal, purse.record.last_tap()),
             Decision::Accept(accept) => self.charge(purse, tap, &accept),
@@ -410,6 +410,7 @@ impl Tapping<'_> {
             operator: self.rules.operator,
             line: self.rules.line,
             stop: self.rules.stop,
+            gate: Gate::ENTRY,
             tariff_version: self.rules.tariffs.at(at).version,
             deny_list_version: self.rules.deny_list.version(),
             card,

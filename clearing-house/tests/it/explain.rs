@@ -6,7 +6,7 @@ use clearing_house::explain::{ExplainError, explain};
 use clearing_house::journey::decide_again;
 use proptest::prelude::*;
 use transit::card::{Profile, Record};
-use transit::fare::{Boarding, CardView, Decision, decide};
+use transit::fare::{Boarding, CardView, Decision, Gate, decide};
 use transit::id::{LineNumber, StopNumber};
 use transit::money::Amount;
 use transit::tap::{Outcome, Reason, Tap};
@@ -138,7 +138,7 @@ proptest! {
             let line = LineNumber([1, 2, 3, 9][line]);
             let blank = Validator::new(device, 1).blank(&card, now);
             let view = CardView { record: card.record, issuer: card.issuer, denied: false };
-            let boarding = Boarding { tap: blank.id, line, stop: StopNumber(1), at: now };
+            let boarding = Boarding { tap: blank.id, line, stop: StopNumber(1), at: now, gate: Gate::ENTRY };
             let Decision::Accept(accept) = decide(&view, &rules, &boarding) else { continue };
             let written = accept.record.encode().unwrap();
             let tap = Tap {

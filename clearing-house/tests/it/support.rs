@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use transit::action::SealedAction;
 use transit::card::{Issuer, Product, Profile, Record, RecordKind};
-use transit::fare::{Accept, Boarding, CardView, Decision, decide};
+use transit::fare::{Accept, Boarding, CardView, Decision, Gate, decide};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::sync::{Acknowledgement, Verdict};
@@ -260,6 +260,7 @@ impl Validator {
             operator: self.operator,
             line: LineNumber(1),
             stop: StopNumber(1),
+            gate: Gate::ENTRY,
             tariff_version: 1,
             deny_list_version: 0,
             card: card.token(),
@@ -281,7 +282,7 @@ impl Validator {
     /// The same by another tariff.
     pub(crate) fn intend_by(&self, tariff: &Tariff, card: &Card, at: Moment) -> (Tap, Accept) {
         let view = CardView { record: card.record, issuer: card.issuer, denied: false };
-        let boarding = Boarding { tap: self.next, line: LineNumber(1), stop: StopNumber(1), at };
+        let boarding = Boarding { tap: self.next, line: LineNumber(1), stop: StopNumber(1), at, gate: Gate::ENTRY };
         let Decision::Accept(accept) = decide(&view, tariff, &boarding) else {
             panic!("the card is not admitted");
         };

@@ -69,6 +69,12 @@ impl Spending {
         (Capping { day: self.day, of_day, of_month }, charge)
     }
 
+    /// What was spent and turned out not to be due.
+    pub(super) fn give_back(&mut self, overpaid: Amount) {
+        self.in_day = self.in_day.saturating_sub(overpaid);
+        self.in_month = self.in_month.saturating_sub(overpaid);
+    }
+
     /// The fields of the next record, after `charge`.
     pub(super) fn fields(&self, charge: Amount) -> (u16, u32, u8, u32) {
         // Only what no cap limits outgrows its field; the most that fits is as much as any cap.

@@ -1,6 +1,6 @@
 //! The way from the fare of a line to the charge: every rule that counted, with its amounts.
 
-use super::{Basis, Cap, Capping, Transfer};
+use super::{Basis, Cap, Capping, JourneyStep, Transfer, Unfinished};
 use crate::card::Profile;
 use crate::id::LineNumber;
 use crate::money::Amount;
@@ -13,9 +13,9 @@ use crate::time::ServiceDay;
 pub struct ChargePath {
     /// The tariff that decided.
     pub tariff_version: u32,
-    /// The line.
+    /// The line; of a tap-out, that of the tap-in where there is one.
     pub line: LineNumber,
-    /// What the line costs before any other rule.
+    /// What the line costs before any other rule; of a tap-out, what the whole journey costs.
     pub line_fare: Amount,
     /// Where that comes from.
     pub fare_rule: FareRule,
@@ -27,12 +27,18 @@ pub struct ChargePath {
     pub discount: Option<Discount>,
     /// How the fare was rounded after these percentages.
     pub rounding: Rounding,
-    /// What this boarding costs alone: the fare of the line after percentages and rounding.
+    /// What this boarding, or the whole journey, costs alone: the fare of the line after percentages and rounding.
     pub single_fare: Amount,
     /// The transfer that it is.
     pub transfer: Option<Transfer>,
     /// What the caps left of it; `None` where the tariff has none.
     pub caps: Option<Capping>,
+    /// What it is to a journey; `None` of a boarding that has its price alone.
+    pub journey: Option<JourneyStep>,
+    /// A journey that it found open and does not end.
+    pub unfinished: Option<Unfinished>,
+    /// What a credit on the card took off.
+    pub credit: Amount,
     /// What is charged.
     pub charge: Amount,
 }

@@ -48,6 +48,27 @@ impl Chain {
         Some(transfer)
     }
 
+    /// What the boarding that was taken in last is, now that its whole fare is known and `paid` is what it has paid.
+    pub(super) fn boarded(&self, rule: &TransferRule, single_fare: Amount, paid: Amount) -> Option<Transfer> {
+        let number = self.boardings.checked_sub(1).filter(|number| *number > 0)?;
+        let paid = self.paid.saturating_sub(paid);
+        let off = rule.off(single_fare, paid);
+        Some(Transfer { number, minutes_ago: self.minutes_ago, paid, off })
+    }
+
+    /// What the boarding that was taken in last has paid too much.
+    pub(super) fn give_back(&mut self, overpaid: Amount) {
+        self.paid = self.paid.saturating_sub(overpaid);
+    }
+
+    /// The boarding that was taken in last was none.
+    pub(super) fn leave(&mut self) {
+        self.boardings = self.boardings.saturating_sub(1);
+        if self.boardings == 0 {
+            *self = Self { minutes_ago: 0, boardings: 0, paid: Amount::ZERO };
+        }
+    }
+
     /// The boarding that was taken in last paid this much.
     pub(super) fn pay(&mut self, charge: Amount) {
         self.paid = self.paid.checked_add(charge).unwrap_or(self.paid);

@@ -4,10 +4,11 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cap, Capping, ChargePath, Free, Transfer};
+use super::journey_words::{closing, opening, price_step, push_last_steps};
+use super::{Cap, Capping, ChargePath, Free, JourneyStep, TapOut, TapOutPrice, Transfer};
 use crate::card::Profile;
 use crate::money::Amount;
-use crate::tariff::{Discount, FareRule, RoundingDirection, Tariff, TimeBand};
+use crate::tariff::{Discount, FareRule, JourneyRule, RoundingDirection, Tariff, TimeBand};
 use crate::time::{Month, ServiceDay};
 
 /// A language that charges are said in.
@@ -24,7 +25,7 @@ impl Language {
     /// All of them, that of the city first.
     pub const ALL: [Self; 2] = [Self::Vietnamese, Self::English];
 
-    fn say<T>(self, vietnamese: T, english: T) -> T {
+    pub(super) fn say<T>(self, vietnamese: T, english: T) -> T {
         match self {
             Self::Vietnamese => vietnamese,
             Self::English => english,
@@ -39,22 +40,28 @@ impl ChargePath {
         match self.free {
             Some(Free::Pass { valid_until, .. }) => {
                 let day = day(valid_until, language);
+                let closing = closing(self, tariff, language);
                 return language.say(
-                    format!("Miễn phí: vé tháng của quý khách có giá trị đến hết ngày {day}."),
-                    format!("Free: your pass counts to the end of {day}."),
+                    format!("Miễn phí: vé tháng của quý khách có giá trị đến hết ngày {day}{closing}."),
+                    format!("Free: your pass counts to the end of {day}{closing}."),
                 );
             }
             Some(Free::Profile(profile)) => {
                 let who = profile_name(profile, language);
-                return language.say(format!("Miễn phí cho {who}."), format!("Free: no fare for {who}."));
+                let closing = closing(self, tariff, language);
+                return language
+                    .say(format!("Miễn phí cho {who}{closing}."), format!("Free: no fare for {who}{closing}."));
             }
             None => {}
         }
         let (line, charge) = (line_name(self, tariff), money(self.charge));
-        let mut said = language.say(
-            format!("Quý khách trả {charge} cho lượt đi {line}"),
-            format!("You paid {charge} for a ride on {line}"),
-        );
+        let mut said = match self.journey {
+            Some(step) => opening(self, step, tariff, language),
+            None => language.say(
+                format!("Quý khách trả {charge} cho lượt đi {line}"),
+                format!("You paid {charge} for a ride on {line}"),
+            ),
+        };
         let mut add = |vietnamese: String, english: String| {
             said.push_str(", ");
             said.push_str(&language.say(vietnamese, english));
@@ -87,6 +94,7 @@ impl ChargePath {
                 );
             }
         }
+        said.push_str(&closing(self, tariff, language));
         said.push('.');
         said
     }
@@ -97,6 +105,9 @@ impl ChargePath {
         let (version, name, fare) = (self.tariff_version, line_name(self, tariff), money(self.line_fare));
         let mut steps = vec![language.say(format!("biểu giá số {version}"), format!("tariff version {version}"))];
         steps.push(match (self.fare_rule, language) {
+            (FareRule::Journey(_), _) if let Some(JourneyStep::TapOut(tap_out)) = &self.journey => {
+                price_step(self, tap_out, tariff, language)
+            }
             (FareRule::Flat, Language::Vietnamese) => format!("tuyến {name}, giá đồng hạng: {fare}"),
             (FareRule::Flat, Language::English) => format!("line {name}, flat fare: {fare}"),
             (FareRule::RouteLength(length), Language::Vietnamese) => {
@@ -131,6 +142,12 @@ impl ChargePath {
                 ),
             ));
         }
+        if let Some(JourneyStep::TapOut(TapOut { paid, .. })) = self.journey
+            && paid > Amount::ZERO
+        {
+            let paid = money(paid);
+            steps.push(language.say(format!("đã trả khi vào: −{paid}"), format!("paid at the tap-in: −{paid}")));
+        }
         if let Some(Capping { day: counted, of_day, of_month }) = self.caps {
             let (day, month) = (day(counted, language), Month::of(counted).to_string());
             for (cap, vietnamese, english) in [
@@ -145,6 +162,7 @@ impl ChargePath {
                 ));
             }
         }
+        push_last_steps(self, &mut steps, tariff, language);
         let charge = money(self.charge);
         steps.push(language.say(format!("phải trả: {charge}"), format!("charged: {charge}")));
         steps
@@ -191,9 +209,21 @@ impl fmt::Display for ChargePath {
         let rule = match self.fare_rule {
             FareRule::Flat => "flat",
             FareRule::RouteLength(_) => "length",
-            FareRule::Journey(_) => "tap-in",
+            FareRule::Journey(_) => match self.journey {
+                Some(JourneyStep::TapOut(tap_out)) => price_word(tap_out.price),
+                Some(JourneyStep::TapIn(_)) | None => "tap-in",
+            },
         };
-        write!(f, "v{} line{} {rule}{}", self.tariff_version, self.line.0, self.line_fare.minor())?;
+        write!(f, "v{} line{} ", self.tariff_version, self.line.0)?;
+        match self.journey {
+            Some(JourneyStep::TapIn(stop)) => write!(f, "{}- ", stop.0)?,
+            Some(JourneyStep::TapOut(TapOut { entry: Some(entry), stop, .. })) => {
+                write!(f, "{}-{} ", entry.stop.0, stop.0)?;
+            }
+            Some(JourneyStep::TapOut(TapOut { entry: None, stop, .. })) => write!(f, "-{} ", stop.0)?,
+            None => {}
+        }
+        write!(f, "{rule}{}", self.line_fare.minor())?;
         match self.free {
             Some(Free::Pass { valid_until, .. }) => write!(f, " pass-{valid_until}")?,
             Some(Free::Profile(profile)) => write!(f, " free-{}", profile.name())?,
@@ -211,13 +241,40 @@ impl fmt::Display for ChargePath {
         if let Some(transfer) = self.transfer {
             write!(f, " transfer{}-{}", transfer.number, transfer.off.minor())?;
         }
+        let amount = |f: &mut fmt::Formatter<'_>, name: &str, amount: Amount| match amount {
+            Amount::ZERO => Ok(()),
+            amount => write!(f, " {name}{}", amount.minor()),
+        };
+        if let Some(JourneyStep::TapOut(tap_out)) = self.journey {
+            amount(f, "paid-", tap_out.paid)?;
+        }
         let caps = self.caps.map(|caps| [("day", caps.of_day), ("month", caps.of_month)]);
         for (name, cap) in caps.into_iter().flatten() {
             if let Some(cap) = cap {
                 write!(f, " {name}-{}", cap.off.minor())?;
             }
         }
-        write!(f, " ={}", self.charge.minor())
+        amount(f, "credit-", self.credit)?;
+        if let Some(JourneyStep::TapOut(tap_out)) = self.journey {
+            amount(f, "lacking-", tap_out.lacking)?;
+            amount(f, "overpaid+", tap_out.overpaid)?;
+        }
+        write!(f, " ={}", self.charge.minor())?;
+        self.unfinished.map_or(Ok(()), |unfinished| write!(f, " owed{}", unfinished.owed.minor()))
+    }
+}
+
+fn price_word(price: TapOutPrice) -> &'static str {
+    match price {
+        TapOutPrice::Tariff(JourneyRule::ZonesCounted(_) | JourneyRule::ZonePair(..)) => "zones",
+        TapOutPrice::Tariff(JourneyRule::DistanceStep(_) | JourneyRule::Distance(_)) => "distance",
+        TapOutPrice::Tariff(JourneyRule::StopPair(..)) => "stops",
+        TapOutPrice::NoPrice => "no-price",
+        TapOutPrice::SameStop => "same-stop",
+        TapOutPrice::Late => "late",
+        TapOutPrice::NoEntry => "no-entry",
+        TapOutPrice::Incident => "incident",
+        TapOutPrice::Again => "again",
     }
 }
 

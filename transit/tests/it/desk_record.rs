@@ -7,7 +7,7 @@ use transit::card::{
     DeskRecordError, DeskWrite, Issuer, LayoutError, Product, ProductKind, Profile, Record, RecordKind,
     record_of_issue, record_of_load, record_of_refund, record_of_sale, record_of_surrender, record_of_transfer,
 };
-use transit::fare::{Boarding, CardView, Decision, Refusal, decide};
+use transit::fare::{Boarding, CardView, Decision, Gate, Refusal, decide};
 use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
@@ -39,7 +39,8 @@ fn tariff() -> Tariff {
 
 fn tap(record: Record, device: u32, stop: u16, at: u32) -> Decision {
     let view = CardView { record, issuer: None, denied: false };
-    let boarding = Boarding { tap: id(device, 7), line: LineNumber(1), stop: StopNumber(stop), at: Moment(at) };
+    let boarding =
+        Boarding { tap: id(device, 7), line: LineNumber(1), stop: StopNumber(stop), at: Moment(at), gate: Gate::ENTRY };
     decide(&view, &tariff(), &boarding)
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use transit::card::{CarriedFields, Issuer, Product, ProductKind, Profile, Record, RecordKind};
-use transit::fare::{Basis, Boarding, CardView, Decision, Refusal, decide};
+use transit::fare::{Basis, Boarding, CardView, Decision, Gate, Refusal, decide};
 use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
@@ -60,7 +60,8 @@ fn boarded(device: u32, stop: u16, seconds_ago: u32) -> CardView {
 fn spoken(view: &CardView) -> String {
     let tariff = include_str!("../../../fixtures/hanoi/tariff.toml");
     let tariff = Tariff::parse(Path::new("tariff.toml"), tariff).unwrap();
-    let boarding = Boarding { tap: tap(HERE.0, 9), line: LineNumber(1), stop: StopNumber(HERE.1), at: NOW };
+    let boarding =
+        Boarding { tap: tap(HERE.0, 9), line: LineNumber(1), stop: StopNumber(HERE.1), at: NOW, gate: Gate::ENTRY };
     match decide(view, &tariff, &boarding) {
         Decision::Accept(accept) => {
             assert_eq!(accept.record.tap, Some(boarding.tap));

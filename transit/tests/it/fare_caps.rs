@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use transit::card::{DeskWrite, Profile, Record, record_of_load};
-use transit::fare::{Basis, Boarding, CardView, Decision, decide};
+use transit::fare::{Basis, Boarding, CardView, Decision, Gate, decide};
 use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
 use transit::money::Amount;
 use transit::tariff::Tariff;
@@ -216,7 +216,7 @@ impl AllSeeing {
 
 fn ride_at(view: &mut CardView, rules: &Tariff, device: u32, line: u16, at: Moment) -> i64 {
     let tap = TapId { device: DeviceId::new(device).unwrap(), epoch: 1, sequence: 1 };
-    let boarding = Boarding { tap, line: LineNumber(line), stop: StopNumber(line), at };
+    let boarding = Boarding { tap, line: LineNumber(line), stop: StopNumber(line), at, gate: Gate::ENTRY };
     let Decision::Accept(accept) = decide(view, rules, &boarding) else { panic!("{view:?}") };
     view.record = Record::decode(&accept.record.encode().unwrap()).unwrap();
     accept.fare.minor()

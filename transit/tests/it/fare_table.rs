@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use transit::card::{CarriedFields, Issuer, Product, ProductKind, Profile, Record, RecordKind};
-use transit::fare::{Accept, Boarding, CardView, Decision, decide};
+use transit::fare::{Accept, Boarding, CardView, Decision, Gate, decide};
 use transit::id::{DeviceId, LineNumber, StopNumber, TapId};
 use transit::money::{Amount, Balance};
 use transit::tariff::Tariff;
@@ -75,7 +75,7 @@ pub(crate) fn with_pass_of_line(mut view: CardView, line: u16) -> CardView {
 pub(crate) fn ride(view: &mut CardView, tariff: &Tariff, line: u16, at: Moment) -> Accept {
     let sequence = view.record.card_sequence;
     let tap = TapId { device: DeviceId::new(sequence + 100).unwrap(), epoch: 1, sequence };
-    let boarding = Boarding { tap, line: LineNumber(line), stop: StopNumber(1), at };
+    let boarding = Boarding { tap, line: LineNumber(line), stop: StopNumber(1), at, gate: Gate::ENTRY };
     let decision = decide(view, tariff, &boarding);
     let Decision::Accept(accept) = decision else { panic!("line {line} at {at}: {decision:?}") };
     let written = accept.record.encode().unwrap();

@@ -14,6 +14,8 @@ mod fare_table;
 mod fare_transfers;
 mod fare_words;
 mod journey_prices;
+mod journey_words;
+mod journeys;
 mod layout;
 mod layout_2;
 mod money_and_time;

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use transit::fare::{Gate, GateKind};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::Amount;
 use transit::tap::{CHAIN_START, Outcome, Reason, SealedTap, TAP_FIELDS, TAP_LEN, Tap, TapError, TransactionMac};
@@ -15,6 +16,7 @@ fn tap(outcome: Outcome) -> Tap {
         operator: OperatorId(0x2122),
         line: LineNumber(0x3132),
         stop: StopNumber(0x4142),
+        gate: Gate::ENTRY,
         tariff_version: 0x51525354,
         deny_list_version: 0x61626364,
         card: CardToken([0x77; 16]),
@@ -88,6 +90,31 @@ fn a_sealed_tap_has_these_bytes_for_ever() {
     assert_eq!(&sealed.as_bytes()[320..], hash.as_ref());
     assert_eq!((sealed.hash().as_slice(), sealed.previous_hash()), (hash.as_ref(), [0xEE; 32]));
     assert_eq!(format!("{sealed:?}"), "SealedTap(01010037000102030004050607081112…)");
+}
+
+/// 0 of all taps from before there were exits, whose byte was reserved.
+#[test]
+fn a_gate_is_one_byte() {
+    let table = [
+        (GateKind::Entry, false, 0),
+        (GateKind::Exit, false, 1),
+        (GateKind::Both, false, 2),
+        (GateKind::Entry, true, 4),
+        (GateKind::Exit, true, 5),
+        (GateKind::Both, true, 6),
+    ];
+    for (kind, incident, code) in table {
+        let tap = Tap { gate: Gate { kind, incident }, ..tap(Outcome::Done) };
+        let sealed = tap.seal(&CHAIN_START).unwrap();
+        assert_eq!((sealed.as_bytes()[262], sealed.open()), (code, Ok(tap)));
+    }
+    for code in [3, 7, 8, 255] {
+        let mut bytes = *tap(Outcome::Done).seal(&CHAIN_START).unwrap().as_bytes();
+        bytes[262] = code;
+        let hash = ring::digest::digest(&ring::digest::SHA256, &bytes[..320]);
+        bytes[320..].copy_from_slice(hash.as_ref());
+        assert_eq!(SealedTap::from_bytes(&bytes).unwrap().open(), Err(TapError::Field("gate")), "{code}");
+    }
 }
 
 #[test]
