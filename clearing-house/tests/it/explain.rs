@@ -6,10 +6,10 @@ use clearing_house::explain::{ExplainError, explain};
 use clearing_house::journey::decide_again;
 use proptest::prelude::*;
 use transit::card::{Profile, Record};
-use transit::fare::{Boarding, CardView, Decision, Gate, decide};
+use transit::fare::{Boarding, CardView, Decision, Gate, GateKind, Refusal, decide};
 use transit::id::{LineNumber, StopNumber};
 use transit::money::Amount;
-use transit::tap::{Outcome, Reason, Tap};
+use transit::tap::{CHAIN_START, Outcome, Reason, Tap};
 use transit::tariff::Tariff;
 use transit::time::Moment;
 
@@ -153,6 +153,53 @@ proptest! {
             prop_assert_eq!(decide_again(&tap, &rules).findings, []);
             prop_assert_eq!(explain(&tap, &rules).code, Some(accept.path.to_string()));
             card.record = Record::decode(&written).unwrap();
+        }
+    }
+
+    /// So does every tap-in and tap-out, at whatever gate, of whatever card, with whatever in its purse.
+    #[test]
+    fn every_journey_decides_to_itself_again(
+        balance in prop_oneof![Just(20_000), 0..600_i64],
+        denied in any::<bool>(),
+        taps in proptest::collection::vec((30..9_000_u32, 0..5_usize, 1..4_u16, 1..5_u32, 0..6_usize), 1..40),
+    ) {
+        let text = include_str!("../../../fixtures/lagoon/tariff.toml");
+        let rules = Tariff::parse(Path::new("tariff.toml"), text).unwrap();
+        let mut card = Card::new(1, balance);
+        let mut now = later(0);
+        for (wait_s, line, stop, device, gate) in taps {
+            now = Moment(now.0 + wait_s);
+            let (line, stop) = (LineNumber([1, 2, 3, 5, 9][line]), StopNumber(stop));
+            let kind = [GateKind::Entry, GateKind::Exit, GateKind::Both][gate % 3];
+            let gate = Gate { kind, incident: gate > 2 };
+            let blank = Validator::new(device, 1).blank(&card, now);
+            let view = CardView { record: card.record, issuer: None, denied };
+            let decision = decide(&view, &rules, &Boarding { tap: blank.id, line, stop, at: now, gate });
+            let (outcome, fare, written) = match decision {
+                Decision::Accept(accept) => (Outcome::Done, accept.fare, Some(accept.record)),
+                Decision::Refuse(Refusal::NotEnough { fare, .. }) => (Outcome::Declined(Reason::NotEnough), fare, None),
+                Decision::Refuse(_) => continue,
+            };
+            let tap = Tap {
+                outcome,
+                line,
+                stop,
+                gate,
+                tariff_version: rules.version,
+                fare,
+                debited: written.filter(|_| fare > Amount::ZERO).map(|_| fare),
+                record_written: written.map(|record| record.encode().unwrap()),
+                ..blank
+            };
+            let opened = tap.seal(&CHAIN_START).unwrap().open().unwrap();
+            prop_assert_eq!(decide_again(&opened, &rules).findings, []);
+            let explanation = explain(&opened, &rules);
+            let of_charge = rules.currency.display(fare.minor()).to_string();
+            for words in [&explanation.vietnamese, &explanation.english] {
+                prop_assert!(words.sentence.contains(&of_charge), "{}", words.sentence);
+                prop_assert!(words.steps.last().is_some_and(|step| step.ends_with(&of_charge)), "{:?}", words.steps);
+            }
+            card.record = written.unwrap_or(card.record);
         }
     }
 }
