@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use transit::{
     card::{APPLICATION_ID, FILE_PURSE},
     config::KeysClass,
+    fare::Gate,
     id::{DeviceId, LineNumber, OperatorId, StopNumber},
     screen::State,
     tariff::Tariff,
@@ -81,6 +82,7 @@ impl Bus {
             operator: OperatorId(1),
             line: LineNumber(1),
             stop: StopNumber(23),
+            gate: Gate::ENTRY,
             tariffs: Tariff::parse(&tariff, &fs::read_to_string(&tariff)?)?.into(),
             deny_list: DenyList::new(1, vec![]),
             frame_size: FrameSize::Bytes128,

@@ -9,7 +9,7 @@ use std::path::Path;
 use clearing_house::statement::Statement;
 use serde_json::Value;
 use transit::money::Currency;
-use transit::screen::{AttentionReason, DeclineReason, Screen, State};
+use transit::screen::{AttentionReason, DeclineReason, Screen, State, Way};
 use transit::tariff::Tariff;
 use transit::time::ServiceDay;
 
@@ -267,11 +267,16 @@ fn is_declined(state: &State, wanted: DeclineReason) -> bool {
 pub fn line(screen: &Screen, card: &str, currency: &Currency) -> String {
     let money = |minor| currency.display(minor).to_string();
     let answer = match &screen.state {
-        State::Accepted { fare, balance, pass, concession, expired_pass, recovered } => {
+        State::Accepted { fare, balance, pass, concession, expired_pass, recovered, way } => {
             let mut text = format!("✓ {}, balance {}", money(fare.minor()), money(balance.minor()));
             let mut add = |more: String| {
                 let _ = write!(text, ", {more}");
             };
+            match way {
+                Some(Way::In) => add("in".to_owned()),
+                Some(Way::Out) => add("out".to_owned()),
+                None => {}
+            }
             if let Some(pass) = pass {
                 add(format!("pass: {} days left", pass.days_left));
             }

@@ -406,6 +406,7 @@ fn load(folder: &Path, configuration: &str) -> Result<(Engine, DeviceId, [u8; 32
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
+        gate: core.gate,
         tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,

@@ -86,6 +86,7 @@ pub(crate) fn engine(core: Core) -> Engine {
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
+        gate: core.gate,
         tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,

@@ -471,6 +471,7 @@ fn engine(core: Core) -> Engine {
         operator: core.config.operator,
         line: core.config.line,
         stop: core.config.stop,
+        gate: core.gate,
         tariffs: core.tariffs,
         deny_list: core.deny_list,
         frame_size: FrameSize::Bytes128,

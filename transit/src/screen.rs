@@ -80,6 +80,9 @@ pub enum State {
         expired_pass: Option<ServiceDay>,
         /// The debit was taken by an earlier tap whose answer was lost.
         recovered: bool,
+        /// The way through the gate, where journeys begin and end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<Way>,
     },
     /// Paid moments ago; not admitted again.
     Attention {
@@ -104,6 +107,16 @@ pub enum State {
         /// Why.
         reason: OutOfServiceReason,
     },
+}
+
+/// The way through a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// In: the rest is due at the way out.
+    In,
+    /// Out.
+    Out,
 }
 
 /// A pass as shown.

@@ -2,7 +2,7 @@
 
 use transit::card::Profile;
 use transit::money::{Amount, Balance, Currency};
-use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, Screen, State};
+use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, Screen, State, Way};
 use transit::time::ServiceDay;
 
 use crate::words::{self, Bilingual};
@@ -86,11 +86,11 @@ pub fn view(screen: &Screen) -> View {
     let currency = &screen.currency;
     let state = match &screen.state {
         State::Idle => plain(Kind::Idle, "idle", words::tap_your_card()),
-        State::Accepted { fare, balance, pass, concession, expired_pass, recovered } => View {
+        State::Accepted { fare, balance, pass, concession, expired_pass, recovered, way } => View {
             figure: Some(fare_charged(*fare, *pass, *concession, currency)),
             lines: vec![balance_line(*balance, currency)],
-            note: accepted_note(*pass, *concession, *expired_pass, *recovered),
-            ..plain(Kind::Accepted, "accepted", words::go_ahead())
+            note: accepted_note(*pass, *concession, *expired_pass, *recovered).or(way.and_then(words::way_note)),
+            ..plain(Kind::Accepted, accepted_name(*way), words::accepted(*way))
         },
         State::Attention { reason } => View {
             note: Some(words::attention_note(*reason)),
@@ -191,6 +191,14 @@ fn amount_line(label: Bilingual, minor: i64, currency: &Currency) -> Line {
 fn dates(day: ServiceDay) -> (String, String) {
     let date = day.date();
     (date.strftime("%d/%m/%Y").to_string(), date.strftime("%-d %b %Y").to_string())
+}
+
+fn accepted_name(way: Option<Way>) -> &'static str {
+    match way {
+        None => "accepted",
+        Some(Way::In) => "accepted-in",
+        Some(Way::Out) => "accepted-out",
+    }
 }
 
 fn attention_name(reason: AttentionReason) -> &'static str {

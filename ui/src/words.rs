@@ -5,7 +5,7 @@
 //! second line from being a single short word.
 
 use transit::card::Profile;
-use transit::screen::{AttentionReason, DeclineReason};
+use transit::screen::{AttentionReason, DeclineReason, Way};
 
 use crate::show::OutOfService;
 
@@ -31,8 +31,20 @@ pub fn tap_your_card() -> Bilingual {
 }
 
 /// Accepted: the verdict.
-pub fn go_ahead() -> Bilingual {
-    Bilingual::new("Mời qua", "Go ahead")
+pub fn accepted(way: Option<Way>) -> Bilingual {
+    match way {
+        None => Bilingual::new("Mời qua", "Go ahead"),
+        Some(Way::In) => Bilingual::new("Mời vào", "Come in"),
+        Some(Way::Out) => Bilingual::new("Mời ra", "Way out is open"),
+    }
+}
+
+/// Accepted: what the passenger must still do.
+pub fn way_note(way: Way) -> Option<Bilingual> {
+    match way {
+        Way::In => Some(Bilingual::new("Nhớ đặt thẻ khi ra", "Tap again when you leave")),
+        Way::Out => None,
+    }
 }
 
 /// Present again: the verdict.

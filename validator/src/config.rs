@@ -9,6 +9,7 @@ use key_store::{KeySource, Keys};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use transit::config::{ConfigError, KeysClass};
+use transit::fare::{Gate, GateKind};
 use transit::id::{CardToken, DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::tariff::{Line, Stop, Tariff, TariffPaths, Tariffs};
 
@@ -27,6 +28,11 @@ pub struct CoreConfig {
     pub line: LineNumber,
     /// The stop it stands at.
     pub stop: StopNumber,
+    /// Whether it is a way in, a way out or both; only on lines with tap-in and tap-out, and there always.
+    pub gate: Option<GateKind>,
+    /// Something has happened at this stop, such as an evacuation: nobody pays a penalty for how a journey ended here.
+    #[serde(default)]
+    pub incident: bool,
     /// The exact PC/SC name of the contactless reader.
     pub reader: String,
     /// The native frame size of the cards in use, in bytes: 64, 128 or 256.
@@ -144,6 +150,8 @@ pub struct Core {
     pub line: Line,
     /// The stop it stands at.
     pub stop: Stop,
+    /// Whether it is a way in or out.
+    pub gate: Gate,
 }
 
 impl Core {
@@ -177,23 +185,39 @@ impl Core {
         }
 
         let tariffs = config.tariff.read(text)?;
-        let place = |tariff: &Tariff| {
-            let lacks = |what: String| refuse(format!("version {} of the tariff: {what}", tariff.version));
-            let line = tariff.line(config.line).cloned();
-            let line = line.ok_or_else(|| lacks(format!("there is no line {}", config.line.0)))?;
-            let stop = line.stop(config.stop).cloned();
-            let stop = stop.ok_or_else(|| lacks(format!("line {} has no stop {}", config.line.0, config.stop.0)))?;
-            Ok((line, stop))
-        };
         for tariff in tariffs.iter() {
-            place(tariff)?;
+            place(&config, tariff).map_err(|lack| refuse(format!("version {} of the tariff: {lack}", tariff.version)))?;
         }
-        let (line, stop) = place(tariffs.newest())?;
+        let (line, stop, gate) = place(&config, tariffs.newest()).map_err(refuse)?;
         let deny_list = config.deny_list.as_deref().map(DenyList::load).transpose()?.unwrap_or_default();
         let deadline = Duration::from_millis(config.limits.exchange_deadline_ms);
         let keys = keys::load(path, &config.keys, credentials, config.keys_class, deadline)?;
-        Ok(Self { config, tariffs, deny_list, keys, line, stop })
+        Ok(Self { config, tariffs, deny_list, keys, line, stop, gate })
     }
+}
+
+/// Where a validator stands by `tariff`, and what its gate is.
+fn place(config: &CoreConfig, tariff: &Tariff) -> Result<(Line, Stop, Gate), String> {
+    let line = tariff.line(config.line).ok_or_else(|| format!("there is no line {}", config.line.0))?;
+    let stop = line.stop(config.stop);
+    let stop = stop.ok_or_else(|| format!("line {} has no stop {}", config.line.0, config.stop.0))?;
+    let gate = match (tariff.journey_fare(line), config.gate) {
+        (Some(_), Some(kind)) => Gate { kind, incident: config.incident },
+        (Some(_), None) => {
+            return Err(format!(
+                "line {} has tap-in and tap-out: gate is \"entry\", \"exit\" or \"both\"",
+                config.line.0
+            ));
+        }
+        (None, None | Some(GateKind::Entry)) if !config.incident => Gate::ENTRY,
+        (None, _) => {
+            return Err(format!(
+                "line {} has no tap-out: gate is \"entry\" or left out, and incident is for lines that have one",
+                config.line.0
+            ));
+        }
+    };
+    Ok((line.clone(), stop.clone(), gate))
 }
 
 /// Cards that are not let in, by token.

@@ -66,7 +66,7 @@ pub enum CannotStart {
 /// # Errors
 /// [`CannotStart`].
 pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) -> Result<(), CannotStart> {
-    let Core { config, tariffs, deny_list, keys, line, stop } = core;
+    let Core { config, tariffs, deny_list, keys, line, stop, gate } = core;
     let socket = |path: &PathBuf| {
         let path = path.clone();
         move |source| CannotStart::Socket { path, source }
@@ -96,6 +96,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         operator: config.operator,
         line: config.line,
         stop: config.stop,
+        gate,
         tariffs,
         deny_list,
         frame_size: match config.frame_size {

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use card_crypto::{Error, FrameSize, Lost, Transport};
 use key_store::{KeyStore, KeyStoreError, Keys};
-use transit::card::Record;
+use transit::card::{Record, RecordKind};
 use transit::fare::{Accept, Basis, Boarding, CardView, Decision, Gate, Refusal, decide};
 use transit::id::{CardToken, LineNumber, OperatorId, StopNumber, TapId};
 use transit::money::Amount;
-use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State};
+use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, State, Way};
 use transit::tap::{Outcome, Reason, Tap, TransactionMac};
 use transit::tariff::Tariffs;
 use transit::time::Moment;
@@ -38,6 +38,8 @@ pub struct Rules {
     pub line: LineNumber,
     /// The stop.
     pub stop: StopNumber,
+    /// Whether it is a way in or out.
+    pub gate: Gate,
     /// The prices, each version from its day on.
     pub tariffs: Tariffs,
     /// The cards that are not let in.
@@ -234,32 +236,38 @@ impl Tapping<'_> {
         tap.record_read = Some(purse.record_bytes);
         tap.issuer_read = purse.issuer.map(|(bytes, _)| bytes);
 
-        if let Some(answer) = self.resolve_unknown(&tap, &purse.record)? {
-            return Ok(answer);
-        }
-        tap.id = self.log.next_id();
-        if self.log.torn_taps(tap.card, at) >= self.rules.torn_taps_per_card {
-            return self.decline(tap, Reason::TooManyTorn, None);
-        }
         let view = CardView {
             record: purse.record,
             issuer: purse.issuer.map(|(_, issuer)| issuer),
             denied: self.rules.deny_list.contains(tap.card),
         };
-        let boarding = Boarding { tap: tap.id, line: self.rules.line, stop: self.rules.stop, at, gate: Gate::ENTRY };
-        match decide(&view, self.rules.tariffs.at(at), &boarding) {
-            Decision::Refuse(refusal) => self.refuse(tap, refusal, purse.record.last_tap()),
+        if let Some(answer) = self.resolve_unknown(&tap, &view)? {
+            return Ok(answer);
+        }
+        tap.id = self.log.next_id();
+        let is_torn = self.log.torn_taps(tap.card, at) >= self.rules.torn_taps_per_card;
+        match self.decide(&view, &tap) {
+            // An exit never traps.
+            Decision::Accept(accept) if accept.record.kind == RecordKind::TapOut => self.charge(purse, tap, &accept),
+            _ if is_torn => self.decline(tap, Reason::TooManyTorn, None),
+            Decision::Refuse(refusal) => self.refuse(tap, refusal, view.record.last_tap()),
             Decision::Accept(accept) => self.charge(purse, tap, &accept),
         }
     }
 
+    fn decide(&self, view: &CardView, tap: &Tap) -> Decision {
+        let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at, gate: tap.gate };
+        decide(view, self.rules.tariffs.at(tap.at), &boarding)
+    }
+
     /// This validator's own taps of the card that are unknown: the card's record decides, and a rider who was charged
     /// and never let in is let in now, once. Who may have been let in before the power went is not: the tap goes on as
-    /// any other of a card that has paid.
-    fn resolve_unknown<T>(&mut self, tap: &Tap, record: &Record) -> Result<Option<Answer<T>>, LogFailed> {
+    /// any other of a card that has paid. Who is inside all the same, and taps to leave, is let out by this tap.
+    fn resolve_unknown<T>(&mut self, tap: &Tap, view: &CardView) -> Result<Option<Answer<T>>, LogFailed> {
+        let record = &view.record;
         for open in self.log.open_taps(tap.card) {
             // A desk that has written since does not take the ride away.
-            let newest_is_it = record.last_tap() == Some(open.id);
+            let newest_is_it = record.last_tap() == Some(open.id) && !self.leaves_now(view, tap);
             let Some(committed) = evidence(&open, record) else { continue };
             let admits = newest_is_it && !open.perhaps_admitted;
             let outcome = if committed {
@@ -278,11 +286,21 @@ impl Tapping<'_> {
                     concession: None,
                     expired_pass: None,
                     recovered: true,
+                    way: way(record.kind),
                 };
                 return Ok(Some(Answer::sealed(state, &resolution)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether this tap ends a journey that the card has open.
+    fn leaves_now(&self, view: &CardView, tap: &Tap) -> bool {
+        view.record.carried.journey.0 != 0
+            && match self.decide(view, tap) {
+                Decision::Accept(accept) => accept.record.kind == RecordKind::TapOut,
+                Decision::Refuse(_) => false,
+            }
     }
 
     /// Debits and writes while the intent goes to the disk, commits when it is there.
@@ -410,7 +428,7 @@ impl Tapping<'_> {
             operator: self.rules.operator,
             line: self.rules.line,
             stop: self.rules.stop,
-            gate: Gate::ENTRY,
+            gate: self.rules.gate,
             tariff_version: self.rules.tariffs.at(at).version,
             deny_list_version: self.rules.deny_list.version(),
             card,
@@ -459,6 +477,15 @@ fn accepted(accept: &Accept) -> State {
         concession,
         expired_pass: accept.expired_pass,
         recovered: false,
+        way: way(accept.record.kind),
+    }
+}
+
+fn way(kind: RecordKind) -> Option<Way> {
+    match kind {
+        RecordKind::TapIn => Some(Way::In),
+        RecordKind::TapOut => Some(Way::Out),
+        RecordKind::Boarding | RecordKind::Issued | RecordKind::Load | RecordKind::Refund | RecordKind::Sale => None,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::fare_table::{card, with_pass_of_line};
 use crate::journey_prices::lagoon;
 use crate::journeys::{at, tap};
 
+/// Taps, and what is said of the last in two languages.
+type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 /// The path of the last of these taps.
 fn path(profile: Profile, purse: i64, taps: &[(&str, &str)]) -> ChargePath {
     let (mut view, lagoon) = (card(profile), lagoon());
@@ -26,7 +29,6 @@ fn said(path: &ChargePath, language: Language) -> String {
 
 #[test]
 fn one_sentence_for_the_passenger() {
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
     let table: &[Row<'_>] = &[
         (
             &[("10:00", "in 1.1")],
@@ -125,7 +127,7 @@ fn every_step_for_an_auditor() {
          charged: 1,20 €"
     );
     // One line of the steps for each way to a price.
-    let table: &[(&[(&str, &str)], &str, &str)] = &[
+    let table: &[Row<'_>] = &[
         (&[("10:00", "in 2.1"), ("10:20", "out 2.4")], "15 km, by steps of distance", "15 km, giá theo bậc cự ly"),
         (&[("10:00", "in 3.1"), ("10:20", "out 4.4")], "3 zone(s)", "3 vùng"),
         (&[("10:00", "in 5.1"), ("10:20", "out 5.3")], "table of stops, 1 to 3", "bảng giá từ điểm 1 đến điểm 3"),

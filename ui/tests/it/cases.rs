@@ -2,7 +2,7 @@
 
 use transit::card::Profile;
 use transit::money::{Amount, Balance, Currency};
-use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, Screen, State};
+use transit::screen::{AttentionReason, DeclineReason, OutOfServiceReason, PassShown, Screen, State, Way};
 use transit::time::ServiceDay;
 use ui::show::{self, View};
 
@@ -53,6 +53,7 @@ pub(crate) fn accepted(change: impl FnOnce(&mut Accepted)) -> Screen {
         concession: accepted.concession,
         expired_pass: accepted.expired_pass,
         recovered: accepted.recovered,
+        way: accepted.way,
     })
 }
 
@@ -64,6 +65,7 @@ pub(crate) struct Accepted {
     pub(crate) concession: Option<Profile>,
     pub(crate) expired_pass: Option<ServiceDay>,
     pub(crate) recovered: bool,
+    pub(crate) way: Option<Way>,
 }
 
 pub(crate) fn declined(reason: DeclineReason) -> Screen {

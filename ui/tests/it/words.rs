@@ -1,6 +1,6 @@
 //! What the screen says.
 
-use transit::screen::{DeclineReason, State};
+use transit::screen::{DeclineReason, State, Way};
 use ui::show::{Kind, View, view};
 use ui::words::{self, Bilingual};
 
@@ -21,6 +21,26 @@ fn a_purse_pays() {
     assert_eq!(view.headline, Bilingual::new("Mời qua", "Go ahead"));
     assert_eq!(amounts(&view), ["8.000\u{a0}₫", "42.000\u{a0}₫"]);
     assert_eq!(view.note, None);
+}
+
+#[test]
+fn a_gate_says_which_way() {
+    let table = [
+        (
+            Way::In,
+            "accepted-in",
+            Bilingual::new("Mời vào", "Come in"),
+            text("Nhớ đặt thẻ khi ra", "Tap again when you leave"),
+        ),
+        (Way::Out, "accepted-out", Bilingual::new("Mời ra", "Way out is open"), None),
+    ];
+    for (way, name, headline, note) in table {
+        let view = view(&accepted(|tap| tap.way = Some(way)));
+        assert_eq!(amounts(&view), ["8.000\u{a0}₫", "42.000\u{a0}₫"]);
+        assert_eq!((view.kind, view.name, view.headline, view.note), (Kind::Accepted, name, headline, note));
+    }
+    let recovered = view(&accepted(|tap| (tap.way, tap.recovered) = (Some(Way::In), true)));
+    assert_eq!(recovered.note, text("Đã trừ ở lần đặt thẻ trước", "Charged by your earlier tap"));
 }
 
 #[test]

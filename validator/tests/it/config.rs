@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use transit::fare::{Gate, GateKind};
 use validator::config::{Core, SyncConfig};
 
 use crate::world::fixtures;
@@ -74,6 +75,29 @@ fn refusals_name_the_file_the_line_and_the_remedy() {
     }
     let missing = Core::load(Path::new("nowhere/core.toml"), None).unwrap_err().to_string();
     assert!(missing.starts_with("nowhere/core.toml: cannot be read"), "{missing}");
+}
+
+/// A validator knows which way it lets riders, where that makes a difference to what they pay.
+#[test]
+fn a_gate_is_for_lines_with_a_tap_out() {
+    let both = Gate { kind: GateKind::Both, incident: true };
+    let on = |city: &'static str, gate: &'static str| {
+        core(move |text| {
+            text.replace("hanoi/tariff", &format!("{city}/tariff")).replace("stop = 23", &format!("stop = 1\n{gate}"))
+        })
+        .map(|core| core.gate)
+        .map_err(|error| error.split_once("core.toml: ").map_or(error.clone(), |(_, why)| why.to_owned()))
+    };
+    let needed = "line 1 has tap-in and tap-out: gate is \"entry\", \"exit\" or \"both\"";
+    let unwanted = "line 1 has no tap-out: gate is \"entry\" or left out, and incident is for lines that have one";
+    assert_eq!(on("hanoi", ""), Ok(Gate::ENTRY));
+    assert_eq!(on("hanoi", "gate = \"entry\""), Ok(Gate::ENTRY));
+    assert_eq!(on("hanoi", "gate = \"exit\""), Err(unwanted.to_owned()));
+    assert_eq!(on("hanoi", "incident = true"), Err(unwanted.to_owned()));
+    assert_eq!(on("lagoon", "gate = \"both\"\nincident = true"), Ok(both));
+    assert_eq!(on("lagoon", "gate = \"entry\""), Ok(Gate::ENTRY));
+    assert_eq!(on("lagoon", ""), Err(needed.to_owned()));
+    assert!(on("lagoon", "gate = \"in\"").unwrap_err().contains("unknown variant `in`"));
 }
 
 /// The process that has a network is told of no card key.

@@ -17,6 +17,7 @@ fn accepted(recovered: bool) -> State {
         concession: None,
         expired_pass: None,
         recovered,
+        way: None,
     }
 }
 

@@ -16,6 +16,7 @@ fn accepted(fare: u32, balance: i64) -> State {
         concession: None,
         expired_pass: None,
         recovered: false,
+        way: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn the_table() {
         concession: None,
         expired_pass: None,
         recovered: false,
+        way: None,
     };
     let concession = State::Accepted {
         fare: fare_0,
@@ -41,6 +43,7 @@ fn the_table() {
         concession: Some(Profile::SixtyPlus),
         expired_pass: None,
         recovered: false,
+        way: None,
     };
     let expired = State::Accepted {
         fare: Amount::from(8000),
@@ -49,6 +52,7 @@ fn the_table() {
         concession: None,
         expired_pass: Some(ServiceDay(TODAY.0 - 1)),
         recovered: false,
+        way: None,
     };
     let empty = State::Declined {
         reason: DeclineReason::NotEnough,

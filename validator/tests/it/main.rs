@@ -14,6 +14,7 @@ mod durability;
 mod ev1;
 mod first_tap;
 mod full;
+mod journeys;
 mod keys;
 mod link;
 mod malformed;

@@ -23,6 +23,7 @@ fn recovered(balance: i64) -> State {
         concession: None,
         expired_pass: None,
         recovered: true,
+        way: None,
     }
 }
 

@@ -10,6 +10,7 @@ use card_crypto::FrameSize;
 use key_store::{KeyFile, KeySet, Keys, Origin};
 use tempfile::TempDir;
 use transit::config::KeysClass;
+use transit::fare::Gate;
 use transit::id::{DeviceId, LineNumber, OperatorId, StopNumber};
 use transit::screen::State;
 use transit::tap::{SealedTap, Tap};
@@ -145,7 +146,11 @@ impl Presented {
 
 /// Hanoi's.
 pub(crate) fn tariff() -> Tariff {
-    let path = fixtures().join("hanoi/tariff.toml");
+    tariff_of("hanoi")
+}
+
+fn tariff_of(city: &str) -> Tariff {
+    let path = fixtures().join(city).join("tariff.toml");
     Tariff::parse(&path, &fs::read_to_string(&path).unwrap()).unwrap()
 }
 
@@ -162,19 +167,31 @@ impl Bus {
     }
 
     pub(crate) fn with_keys(device: u32, stop: u16, torn_taps_per_card: u32, keys: Keys) -> Self {
-        Self::made(device, stop, torn_taps_per_card, keys, tariff().into())
+        Self::of(tariff().into(), device, (1, stop, Gate::ENTRY), torn_taps_per_card, keys)
     }
 
     pub(crate) fn with_tariffs(device: u32, stop: u16, tariffs: Tariffs) -> Self {
-        Self::made(device, stop, 8, test_keys().into(), tariffs)
+        Self::of(tariffs, device, (1, stop, Gate::ENTRY), 8, test_keys().into())
     }
 
-    fn made(device: u32, stop: u16, torn_taps_per_card: u32, keys: Keys, tariffs: Tariffs) -> Self {
+    /// A gate of the city of `fixtures/lagoon`: line, stop, way.
+    pub(crate) fn at_gate(device: u32, place: (u16, u16, Gate)) -> Self {
+        Self::of(tariff_of("lagoon").into(), device, place, 2, test_keys().into())
+    }
+
+    fn of(
+        tariffs: Tariffs,
+        device: u32,
+        (line, stop, gate): (u16, u16, Gate),
+        torn_taps_per_card: u32,
+        keys: Keys,
+    ) -> Self {
         let folder = memory_folder();
         let rules = Rules {
             operator: OperatorId(1),
-            line: LineNumber(1),
+            line: LineNumber(line),
             stop: StopNumber(stop),
+            gate,
             tariffs,
             deny_list: DenyList::new(7, vec!["4b71923cee42c9411c2b736f923c5e08".parse().unwrap()]),
             frame_size: FrameSize::Bytes128,
