@@ -97,6 +97,8 @@ pub(crate) fn all() -> Vec<(String, View)> {
         ("accepted-purse".to_owned(), accepted(|_| ())),
         ("accepted-purse-offline".to_owned(), Screen { offline: true, ..accepted(|_| ()) }),
         ("accepted-purse-large".to_owned(), accepted(|tap| (tap.fare, tap.balance) = (120_000, 9_999_000))),
+        ("accepted-in".to_owned(), accepted(|tap| tap.way = Some(Way::In))),
+        ("accepted-out".to_owned(), accepted(|tap| tap.way = Some(Way::Out))),
         (
             "accepted-pass".to_owned(),
             accepted(|tap| (tap.fare, tap.balance, tap.pass) = (0, 20_000, pass(12, "2026-12-05"))),
