@@ -179,15 +179,18 @@ pub fn rehearse(mut rides: Vec<Tap>, tried: &Tariff, service_day: ServiceDay) ->
 /// The record that `tried` makes of a ride; `last` is what it made of the card's ride before.
 fn again(ride: &Tap, tried: &Tariff, last: Option<&(TapId, Record)>) -> Result<Record, String> {
     let mut view = journey::recorded_view(ride)?;
-    if let Some((tap, record)) = last
-        && view.record.last_tap() == Some(*tap)
-    {
-        view.record.carried.transfer = record.carried.transfer;
-        view.record.carried.caps = record.carried.caps;
+    if let Some((tap, record)) = last {
+        if view.record.tap == Some(*tap) {
+            view.record = *record;
+        } else if view.record.last_tap() == Some(*tap) {
+            // A desk has written since.
+            view.record.carried.transfer = record.carried.transfer;
+            view.record.carried.caps = record.carried.caps;
+        }
     }
     let balance_after = Balance::from_minor(i64::from(PURSE_UPPER_LIMIT));
     let view = CardView { record: Record { balance_after, ..view.record }, ..view };
-    let boarding = Boarding { tap: ride.id, line: ride.line, stop: ride.stop, at: ride.at };
+    let boarding = Boarding { tap: ride.id, line: ride.line, stop: ride.stop, at: ride.at, gate: ride.gate };
     match fare::decide(&view, tried, &boarding) {
         Decision::Accept(accept) => Ok(accept.record),
         Decision::Refuse(refusal) => Err(journey::words(refusal).to_owned()),
