@@ -35,6 +35,7 @@ fn twenty_five_cities_hold() {
         "loads",
         "loads that were torn",
         "out of service",
+        "paid before the power went",
         "present again",
         "taps that confirm one",
         "taps that void one",
