@@ -32,7 +32,7 @@ impl Tariff {
             }
             let cheapest = self.check_pairs(fare, &lines, find);
             for line in &lines {
-                self.check_further(line, find);
+                self.check_further(fare, line, find);
             }
             if let Some(cheapest) = cheapest.filter(|cheapest| *cheapest < fare.tap_in) {
                 let (tap_in, cheapest) = (self.money(fare.tap_in), self.money(cheapest));
@@ -50,8 +50,10 @@ impl Tariff {
         let stops = || lines.iter().flat_map(|line| line.stops.iter().map(move |stop| (line.number, stop)));
         let (mut cheapest, mut first_hole, mut holes) = (None, None, 0_u64);
         for from in stops() {
-            for to in stops().filter(|to| to.1.number != from.1.number && self.is_one_journey(from.0, to.0)) {
-                match self.price_between(from, to) {
+            // Without a search for numbers: a table may have thousands of stops.
+            let is_one_journey = |to: LineNumber| to == from.0 || !fare.prices.is_by_distance();
+            for to in stops().filter(|to| to.1.number != from.1.number && is_one_journey(to.0)) {
+                match self.price_between(fare, from.1, to.1) {
                     Some(price) => cheapest = Some(cheapest.map_or(price, |other: Amount| other.min(price))),
                     None => {
                         holes += 1;
@@ -72,8 +74,8 @@ impl Tariff {
     }
 
     /// Along a line, a stop further is never cheaper.
-    fn check_further(&self, line: &Line, find: Find<'_>) {
-        let price = |from: &Stop, to: &Stop| self.price_between((line.number, from), (line.number, to));
+    fn check_further(&self, fare: &JourneyFare, line: &Line, find: Find<'_>) {
+        let price = |from: &Stop, to: &Stop| self.price_between(fare, from, to);
         let (mut first, mut falls) = (None, 0_u64);
         for (index, from) in line.stops.iter().enumerate() {
             // From each stop in both directions, the nearer stop first.
@@ -99,8 +101,8 @@ impl Tariff {
         }
     }
 
-    fn price_between(&self, from: (LineNumber, &Stop), to: (LineNumber, &Stop)) -> Option<Amount> {
-        self.journey_price((from.0, from.1.number), (to.0, to.1.number)).map(|price| price.fare)
+    fn price_between(&self, fare: &JourneyFare, from: &Stop, to: &Stop) -> Option<Amount> {
+        fare.between(from, to, self.rounding).map(|price| price.fare)
     }
 }
 

@@ -153,9 +153,15 @@ impl Tariff {
         }
         let line = self.line(entry_line)?;
         let (from, to) = (line.stop(entry)?, self.line(exit_line)?.stop(exit)?);
-        let fare = self.journey_fare(line)?;
-        let price = fare.prices.between(from, to, self.rounding)?;
-        Some(JourneyPrice { fare: price.fare.min(fare.maximum), ..price })
+        self.journey_fare(line)?.between(from, to, self.rounding)
+    }
+}
+
+impl JourneyFare {
+    /// The price between two stops of its lines, on one line where the distance counts.
+    pub(super) fn between(&self, from: &Stop, to: &Stop, rounding: Rounding) -> Option<JourneyPrice> {
+        let price = self.prices.between(from, to, rounding)?;
+        Some(JourneyPrice { fare: price.fare.min(self.maximum), ..price })
     }
 }
 
