@@ -24,7 +24,8 @@ const DECISIONS_PER_BATCH: u32 = 2_000;
 pub struct DecideNs {
     /// Hanoi's tariff: the fare of the line.
     pub flat: f64,
-    /// `fixtures/every-rule`: a time band, a discount, rounding, a transfer, both caps.
+    /// The slower of two: `fixtures/every-rule`, a time band, a discount, rounding, a transfer, both caps; and
+    /// `fixtures/lagoon`, a tap-in that finds a journey unfinished, whose end is priced like that too.
     pub worst: f64,
 }
 
@@ -39,7 +40,10 @@ pub fn decide_ns(fixtures: &Path) -> Result<DecideNs, Failure> {
     };
     let flat = ride(Profile::Ordinary)?;
     let worst = ride(Profile::Student)?;
-    Ok(DecideNs { flat: median_ns(&flat, &read("hanoi")?)?, worst: median_ns(&worst, &read("every-rule")?)? })
+    let unfinished = after_a_tap_in(worst);
+    let flat = median_ns(&flat, &read("hanoi")?)?;
+    let worst = median_ns(&worst, &read("every-rule")?)?.max(median_ns(&unfinished, &read("lagoon")?)?);
+    Ok(DecideNs { flat, worst })
 }
 
 fn median_ns(ride: &(CardView, Boarding), tariff: &Tariff) -> Result<f64, Failure> {
@@ -85,4 +89,15 @@ fn ride(profile: Profile) -> Result<(CardView, Boarding), Failure> {
     let issuer = Issuer { profile, profile_valid_until, products: [Product::NONE; 5] };
     let view = CardView { record, issuer: record.has_profile.then_some(issuer), denied: false };
     Ok((view, Boarding { tap: tap(2), line: LineNumber(1), stop: StopNumber(1), at, gate: Gate::ENTRY }))
+}
+
+/// The same in the rush hour of the lagoon, where the card has a journey open that began on line 4, as a transfer.
+fn after_a_tap_in((mut view, boarding): (CardView, Boarding)) -> (CardView, Boarding) {
+    let at = Moment(RUSH_HOUR.0 + 7 * 3_600 + 1_800);
+    view.record.kind = RecordKind::TapIn;
+    view.record.time = Moment(at.0 - 300);
+    (view.record.line, view.record.stop) = (LineNumber(4), StopNumber(5));
+    view.record.carried.journey = (5, 0, 180);
+    view.record.carried.transfer = (10, 2, 300);
+    (view, Boarding { at, ..boarding })
 }
