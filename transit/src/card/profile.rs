@@ -24,6 +24,18 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 8] = [
+        Self::Ordinary,
+        Self::Student,
+        Self::IndustrialZoneWorker,
+        Self::SixtyPlus,
+        Self::UnderSix,
+        Self::Merit,
+        Self::PoorHousehold,
+        Self::Disabled,
+    ];
+
     /// Its name in configuration and tariff files.
     pub fn name(self) -> &'static str {
         match self {
