@@ -25,6 +25,7 @@
 //! explain   one tap, decided again                       → why it charged what it did, in words
 //! rehearse      a stored day, another tariff             → what it would have brought in
 //! tariff_report a tariff file before it is in force       → what to look at, what it changes
+//! gtfs      a GTFS feed as a tariff file                → what no tariff can say, by name
 //! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
@@ -48,6 +49,7 @@ pub mod evidence;
 pub mod explain;
 pub mod finding;
 pub mod gaps;
+pub mod gtfs;
 pub mod http;
 pub mod ingest;
 pub mod journey;

@@ -11,14 +11,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use clearing_house::closing::SettleError;
+use clearing_house::gtfs::{Base, GtfsImport, ImportOptions};
 use clearing_house::store::StoreError;
 use clearing_house::tariff_report::{TariffCheck, TariffDiff};
 use clearing_house::{ClearingHouse, Config, http};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use transit::card::Profile;
 use transit::id::TapId;
 use transit::time::{Moment, ServiceDay};
 
@@ -169,6 +172,35 @@ enum TariffCommand {
         #[command(flatten)]
         output: OutputArgument,
     },
+    /// Make a tariff file of a GTFS feed: its lines, stops, and fares (Fares v2, otherwise v1).
+    ///
+    /// Everything about money that the tariff does not have as the feed has it is named with file and line, and so is
+    /// every defect of the feed. Exit status 0 where there is nothing to name, 1 where there is, 2 where the feed cannot
+    /// be read. Look at the result with `tariff check` before it is in force.
+    ImportGtfs(ImportGtfsArguments),
+}
+
+#[derive(clap::Args)]
+struct ImportGtfsArguments {
+    /// The feed: a zip archive, or a folder with its files.
+    #[arg(value_name = "FEED")]
+    feed: PathBuf,
+    /// Write the tariff to this file, whole or not at all, and print what there is to name. Without it the tariff is
+    /// printed, and what there is to name goes to standard error.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The tariff that the new one follows: lines and stops keep their numbers, its version is one higher, and what a feed
+    /// does not speak of, such as caps and passes, stays. Of a feed without fares, the fares stay too.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// Which profile a rider category of the feed is, such as `senior=sixty_plus`. May be given several times.
+    #[arg(long = "profile", value_name = "CATEGORY=PROFILE", value_parser = profile)]
+    profiles: Vec<(String, Profile)>,
+    /// A fare medium whose prices count, besides those of transit cards. May be given several times.
+    #[arg(long = "medium", value_name = "FARE_MEDIA_ID")]
+    media: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgument,
 }
 
 #[derive(clap::Args)]
@@ -203,6 +235,16 @@ fn moment(text: &str) -> Result<Moment, String> {
     timestamp.and_then(|timestamp| u32::try_from(timestamp.as_second()).ok()).map(Moment).ok_or_else(|| {
         format!("`{text}` is no moment of 1970 to 2106; write it with its offset, such as 2026-11-23T08:00:00+07:00")
     })
+}
+
+fn profile(text: &str) -> Result<(String, Profile), String> {
+    let (category, name) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is no CATEGORY=PROFILE, such as senior=sixty_plus"))?;
+    let mut profiles = Profile::ALL.into_iter();
+    let profile = profiles
+        .find(|profile| profile.name() == name)
+        .ok_or_else(|| format!("`{name}` is no profile; there are {}", Profile::ALL.map(Profile::name).join(", ")))?;
+    Ok((category.to_owned(), profile))
 }
 
 /// All is well.
@@ -290,11 +332,37 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             output.print(&rehearsal)?;
             Ok(if rehearsal.undecidable.is_empty() { WELL } else { BOOKS_WRONG })
         }
+        Command::Tariff { command: TariffCommand::ImportGtfs(arguments) } => import_gtfs(&arguments),
         Command::Status { config, output } => {
             let status = config.open_unchecked()?.status_at(now())?;
             output.print(&status).map(|()| WELL)
         }
     }
+}
+
+fn import_gtfs(arguments: &ImportGtfsArguments) -> Result<u8, Box<dyn Error>> {
+    let options = ImportOptions {
+        profiles: arguments.profiles.clone(),
+        media: arguments.media.clone(),
+        base: arguments.base.as_deref().map(Base::read).transpose()?,
+    };
+    // Drawn on standard error, and only where that is a terminal.
+    let bar =
+        ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")?);
+    let import = GtfsImport::of(&arguments.feed, &options, |length| bar.set_length(length), &|read| bar.inc(read))?;
+    bar.finish_and_clear();
+    match &arguments.out {
+        Some(path) => {
+            replace(path, &import.tariff)?;
+            arguments.output.print(&import)?;
+        }
+        None if arguments.output.json => arguments.output.print(&import)?,
+        None => {
+            write!(io::stdout(), "{}", import.tariff)?;
+            write!(io::stderr(), "{import}")?;
+        }
+    }
+    Ok(if import.is_whole() { WELL } else { BOOKS_WRONG })
 }
 
 impl ConfigArgument {

@@ -128,6 +128,32 @@ fn rehearses_a_tariff_on_a_stored_day() {
 }
 
 #[test]
+fn makes_a_tariff_of_a_gtfs_feed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (feed, out) = (concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/gtfs"), folder.path().join("tariff.toml"));
+    let run = |arguments: &[&str]| {
+        let output = program().args(["tariff", "import-gtfs"]).args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, text, said) = run(&[feed, "--profile", "senior=sixty_plus"]);
+    assert!(code == 1 && text.contains("\nflat_fare_minor = 400\n") && text.contains("# - fare_products.txt:3 amount"));
+    assert!(said.ends_with("Fares v2: 4 lines, 7 stops, 5 trips; 3 not expressed, 0 defect(s)\n"), "{said}");
+    let path = out.to_str().unwrap();
+    let (code, text, said) = run(&[feed, "--profile", "senior=sixty_plus", "--out", path, "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &*said, &value["not_expressed"][1]["line"]), (1, "", &3.into()));
+    assert_eq!(value["tariff"], std::fs::read_to_string(&out).unwrap());
+    let check = program().args(["tariff", "check", path]).output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
+
+    let (code, _, said) = run(&[feed, "--profile", "senior=old"]);
+    assert!(code == 2 && said.contains("`old` is no profile; there are ordinary, student"), "{said}");
+    let (code, _, said) = run(&["no-such-feed"]);
+    assert!(code == 2 && said.contains("no-such-feed cannot be read"), "{said}");
+}
+
+#[test]
 fn ends_with_1_where_the_books_are_wrong() {
     let mut city = City::new();
     city.upload(&[Validator::new(1, 1).done(&mut Card::new(1, 50_000), MORNING)]);

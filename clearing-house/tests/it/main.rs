@@ -15,6 +15,7 @@ mod desks;
 mod evidence;
 mod explain;
 mod gaps;
+mod gtfs;
 mod http;
 mod ingest;
 mod journey;
