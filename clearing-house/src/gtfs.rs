@@ -18,7 +18,7 @@
 //! write      all of it                                 → the tariff file
 //! ```
 
-mod amount;
+pub(crate) mod amount;
 mod base;
 mod calendar;
 mod charge;

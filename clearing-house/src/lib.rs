@@ -26,6 +26,7 @@
 //! rehearse      a stored day, another tariff             → what it would have brought in
 //! tariff_report a tariff file before it is in force       → what to look at, what it changes
 //! gtfs      a GTFS feed as a tariff file                → what no tariff can say, by name
+//! od_table  a table of origins and destinations         → its prices in a tariff file
 //! boards    suspense, gaps and silence in numbers             → what people look at first
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
@@ -54,6 +55,7 @@ pub mod http;
 pub mod ingest;
 pub mod journey;
 pub mod ledger;
+pub mod od_table;
 pub mod rehearse;
 pub mod settle;
 pub mod signer;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clearing_house::closing::SettleError;
 use clearing_house::gtfs::{Base, GtfsImport, ImportOptions};
+use clearing_house::od_table::{OdImport, OdOptions};
 use clearing_house::store::StoreError;
 use clearing_house::tariff_report::{TariffCheck, TariffDiff};
 use clearing_house::{ClearingHouse, Config, http};
@@ -22,7 +23,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use transit::card::Profile;
-use transit::id::TapId;
+use transit::id::{LineNumber, TapId};
 use transit::time::{Moment, ServiceDay};
 
 /// From taps to money owed: takes uploads of validators, keeps the ledger, settles service days.
@@ -178,6 +179,37 @@ enum TariffCommand {
     /// every defect of the feed. Exit status 0 where there is nothing to name, 1 where there is, 2 where the feed cannot
     /// be read. Look at the result with `tariff check` before it is in force.
     ImportGtfs(ImportGtfsArguments),
+    /// Put the fares of a table of origins and destinations into a tariff file.
+    ///
+    /// The table is CSV: `origin`, `destination`, `amount`, and `class` where there are several, or a column for each
+    /// class. Pairs that have no price, are there twice, or cost something else on the way back are named. Exit status 0
+    /// where there is nothing to name, 1 where there is, 2 where a file cannot be read.
+    ImportOd(ImportOdArguments),
+}
+
+#[derive(clap::Args)]
+struct ImportOdArguments {
+    /// The table.
+    #[arg(value_name = "TABLE.csv")]
+    table: PathBuf,
+    /// The tariff that the new one follows: everything but the fare of these lines stays.
+    #[arg(long, value_name = "FILE")]
+    base: PathBuf,
+    /// The number of a line that the fares are for; several, where one may change between them within the gates.
+    #[arg(long = "line", value_name = "NUMBER", required = true)]
+    lines: Vec<u16>,
+    /// What the tariff calls these fares. Where it has such a [[journey_fare]], that keeps all but its prices.
+    #[arg(long, value_name = "NAME", default_value = "origin-destination")]
+    name: String,
+    /// Which profile a class of the table is, such as `senior=sixty_plus`. May be given several times.
+    #[arg(long = "profile", value_name = "CLASS=PROFILE", value_parser = profile)]
+    profiles: Vec<(String, Profile)>,
+    /// Write the tariff to this file, whole or not at all, and print what there is to name. Without it the tariff is
+    /// printed, and what there is to name goes to standard error.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgument,
 }
 
 #[derive(clap::Args)]
@@ -333,6 +365,7 @@ fn run(command: Command) -> Result<u8, Box<dyn Error>> {
             Ok(if rehearsal.undecidable.is_empty() { WELL } else { BOOKS_WRONG })
         }
         Command::Tariff { command: TariffCommand::ImportGtfs(arguments) } => import_gtfs(&arguments),
+        Command::Tariff { command: TariffCommand::ImportOd(arguments) } => import_od(arguments),
         Command::Status { config, output } => {
             let status = config.open_unchecked()?.status_at(now())?;
             output.print(&status).map(|()| WELL)
@@ -351,17 +384,15 @@ fn import_gtfs(arguments: &ImportGtfsArguments) -> Result<u8, Box<dyn Error>> {
         ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")?);
     let import = GtfsImport::of(&arguments.feed, &options, |length| bar.set_length(length), &|read| bar.inc(read))?;
     bar.finish_and_clear();
-    match &arguments.out {
-        Some(path) => {
-            replace(path, &import.tariff)?;
-            arguments.output.print(&import)?;
-        }
-        None if arguments.output.json => arguments.output.print(&import)?,
-        None => {
-            write!(io::stdout(), "{}", import.tariff)?;
-            write!(io::stderr(), "{import}")?;
-        }
-    }
+    arguments.output.print_tariff(arguments.out.as_deref(), &import.tariff, &import)?;
+    Ok(if import.is_whole() { WELL } else { BOOKS_WRONG })
+}
+
+fn import_od(arguments: ImportOdArguments) -> Result<u8, Box<dyn Error>> {
+    let ImportOdArguments { table, base, lines, name, profiles, out, output } = arguments;
+    let lines = lines.into_iter().map(LineNumber).collect();
+    let import = OdImport::of(&table, &OdOptions { tariff: base, lines, name, profiles })?;
+    output.print_tariff(out.as_deref(), &import.tariff, &import)?;
     Ok(if import.is_whole() { WELL } else { BOOKS_WRONG })
 }
 
@@ -383,6 +414,24 @@ impl ConfigArgument {
 }
 
 impl OutputArgument {
+    /// Prints a tariff, or writes it to `out`, and what there is to say about it.
+    fn print_tariff(
+        &self,
+        out: Option<&Path>,
+        tariff: &str,
+        import: &(impl Serialize + Display),
+    ) -> Result<(), Box<dyn Error>> {
+        match out {
+            Some(path) => replace(path, tariff)?,
+            None if !self.json => {
+                write!(io::stdout(), "{tariff}")?;
+                return Ok(write!(io::stderr(), "{import}")?);
+            }
+            None => {}
+        }
+        self.print(import)
+    }
+
     fn print(&self, value: &(impl Serialize + Display)) -> Result<(), Box<dyn Error>> {
         let mut out = io::stdout().lock();
         if self.json {

@@ -1,8 +1,8 @@
-//! Currency amounts of a feed, in minor units.
+//! Currency amounts as feeds and tables have them, in minor units.
 
 /// `text`, such as `2.75` or `-7000`, in the minor units of a currency with so many digits after the point; `None` where
 /// it is no such number, or more precise than the currency. `7000.00` is 7000 dong.
-pub(super) fn minor_units(text: &str, minor_digits: usize) -> Option<i64> {
+pub(crate) fn minor_units(text: &str, minor_digits: usize) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
     let decimals = decimals.trim_end_matches('0');

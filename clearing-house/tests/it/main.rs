@@ -21,6 +21,7 @@ mod ingest;
 mod journey;
 mod ledger;
 mod migration;
+mod od_table;
 mod properties;
 mod rehearse;
 mod settle;
