@@ -7,6 +7,7 @@
 //! | [`rf_model`], [`rf_constants`] | how long a tap takes on a real reader and a real card, modelled |
 //! | [`desk`] | a desk that issues and loads a card |
 //! | [`fare`] | one fare decision |
+//! | [`gtfs_feed`] | a GTFS feed from a seed, imported |
 //! | [`transcript`] | counts over the exchanges of a tap |
 //!
 //! `README.md` beside this crate says what each figure means.
@@ -16,6 +17,7 @@
 pub mod bus;
 pub mod desk;
 pub mod fare;
+pub mod gtfs_feed;
 pub mod replay;
 pub mod rf_constants;
 pub mod rf_model;

@@ -32,7 +32,7 @@ pub(crate) fn host_us_per_tap() -> Result<f64, Failure> {
 }
 
 /// What the scheduler has given to every thread of this process so far.
-fn processor_time_ns() -> Result<u64, Failure> {
+pub(crate) fn processor_time_ns() -> Result<u64, Failure> {
     let mut total_ns = 0;
     for thread in fs::read_dir("/proc/self/task")? {
         let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;

@@ -22,9 +22,10 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
-use benches::{Failure, bus::output_folder, desk, fare};
+use benches::{Failure, bus::output_folder, desk, fare, gtfs_feed};
 use clap::{Parser, Subcommand};
 
 use crate::figure::{Figure, merge_json, print_table};
@@ -42,6 +43,8 @@ struct Arguments {
 enum Part {
     /// Only the opening of a log of 100,000 taps, merged into the figures that are there.
     Restart,
+    /// Only the import of a GTFS feed from a seed, merged into the figures that are there.
+    GtfsImport,
     /// Purse taps of the engine on a log in this folder, without a pause.
     Taps {
         #[arg(long)]
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         None => measure_all(),
         Some(Part::Restart) => measure_restart(),
+        Some(Part::GtfsImport) => measure_gtfs_import(),
         Some(Part::Taps { count, log_folder }) => fsyncs::make_taps(count, &log_folder).map(|()| true),
         Some(Part::Dialogues { count }) => instructions::hold_dialogues(count).map(|()| true),
         Some(Part::Stack { count, reader, address }) => stack::tap_through(count, &reader, address).map(|()| true),
@@ -102,6 +106,7 @@ fn measure_all() -> Result<bool, Failure> {
     let fare = fare::decide_ns(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"))?;
     figures.push(Figure::unbounded("fare_decide_ns_flat", fare.flat));
     figures.push(Figure::unbounded("fare_decide_ns_worst", fare.worst));
+    figures.push(gtfs_import()?);
     figures.extend(distorted_answers::measure()?);
     figures.extend(counted_by_tests::measure()?);
     figures.push(restart::measure(&output)?);
@@ -112,6 +117,21 @@ fn measure_restart() -> Result<bool, Failure> {
     let output = output_folder();
     fs::create_dir_all(&output)?;
     write_figures(&output, &[restart::measure(&output)?])
+}
+
+fn measure_gtfs_import() -> Result<bool, Failure> {
+    let output = output_folder();
+    fs::create_dir_all(&output)?;
+    write_figures(&output, &[gtfs_import()?])
+}
+
+fn gtfs_import() -> Result<Figure, Failure> {
+    let folder = tempfile::tempdir()?;
+    gtfs_feed::write(folder.path(), 1)?;
+    let before_ns = host_time::processor_time_ns()?;
+    gtfs_feed::import(folder.path())?;
+    let spent_ns = host_time::processor_time_ns()?.saturating_sub(before_ns);
+    Ok(Figure::unbounded("gtfs_import_seconds", Duration::from_nanos(spent_ns).as_secs_f64()))
 }
 
 /// Whether every figure is within its bound.
