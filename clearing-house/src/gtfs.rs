@@ -188,7 +188,7 @@ fn riders<'a>(fares: &'a Fares, options: &'a ImportOptions, remarks: &mut Remark
             }
         }
     }
-    (Rider { category: ordinary }, profiles)
+    (Rider { ordinary, profile: None }, profiles)
 }
 
 /// Names prices that no ride has: passes, and products for other media or other riders.

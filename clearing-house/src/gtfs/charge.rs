@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::fares::{Fares, LegRule, Price};
-use super::network::{Network, Route};
+use super::network::Network;
 
 /// The fares of a feed, ready to be asked.
 pub(super) struct Charger<'a> {
@@ -25,11 +25,20 @@ pub(super) struct Rides<'a> {
     pub(super) pairs: Vec<(usize, usize)>,
 }
 
-/// Who rides: prices of their category and of no category count.
-#[derive(Debug, Clone, Copy)]
+/// Who rides: prices of these categories and of no category count.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rider<'a> {
-    /// `None` where the prices of no category count alone.
-    pub(super) category: Option<&'a str>,
+    /// The category of riders without a profile, whose prices everybody may pay.
+    pub(super) ordinary: Option<&'a str>,
+    /// The category of their profile.
+    pub(super) profile: Option<&'a str>,
+}
+
+impl Rider<'_> {
+    fn pays(self, price: &Price) -> bool {
+        let category = price.category.as_deref();
+        category.is_none() || category == self.ordinary || category == self.profile
+    }
 }
 
 /// What the rides of a line cost one rider at one time.
@@ -43,29 +52,45 @@ pub(super) struct Charges {
 }
 
 impl<'a> Rides<'a> {
-    pub(super) fn of(route: &'a Route, network: &'a Network) -> Self {
+    /// Those of the stops of `routes`, on which rides that follow each other are one. The first of them has all, the
+    /// others have stops alone.
+    pub(super) fn of(index: usize, routes: &[usize], network: &'a Network) -> Self {
+        let areas_of = |stop: &usize| -> Vec<&str> {
+            network.areas_of.get(*stop).into_iter().flatten().map(String::as_str).collect()
+        };
         let mut areas: Vec<Vec<&str>> = Vec::new();
         let mut known: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
-        let mut class_of = Vec::new();
-        for stop in &route.stops {
-            let of_stop: Vec<&str> = network.areas_of.get(*stop).into_iter().flatten().map(String::as_str).collect();
+        let all: BTreeSet<usize> = routes
+            .iter()
+            .filter_map(|route| network.routes.get(*route))
+            .flat_map(|route| route.stops.iter().copied())
+            .collect();
+        let mut count_of: Vec<usize> = Vec::new();
+        for stop in &all {
+            let of_stop = areas_of(stop);
             let next = areas.len();
             let class = *known.entry(of_stop.clone()).or_insert(next);
             if class == next {
                 areas.push(of_stop);
+                count_of.push(0);
             }
-            class_of.push(class);
+            if let Some(count) = count_of.get_mut(class) {
+                *count += 1;
+            }
         }
+        let route = network.routes.get(index);
+        let class_of =
+            route.into_iter().flat_map(|route| &route.stops).filter_map(|stop| known.get(&areas_of(stop)).copied());
+        let class_of = class_of.collect();
         if areas.is_empty() {
             // Nobody knows its stops: they are in no area.
             areas.push(Vec::new());
         }
-        let is_ride = |from: usize, to: usize| {
-            from != to || class_of.len() < 2 || class_of.iter().filter(|class| **class == from).count() > 1
-        };
-        let all = (0..areas.len()).flat_map(|from| (0..areas.len()).map(move |to| (from, to)));
-        let pairs = all.filter(|(from, to)| is_ride(*from, *to)).collect();
-        let network = Some(&*route.network).filter(|network| !network.is_empty());
+        let is_ride =
+            |from: usize, to: usize| from != to || all.len() < 2 || count_of.get(from).is_some_and(|count| *count > 1);
+        let pairs = (0..areas.len()).flat_map(|from| (0..areas.len()).map(move |to| (from, to)));
+        let pairs = pairs.filter(|(from, to)| routes.first() == Some(&index) && is_ride(*from, *to)).collect();
+        let network = route.map(|route| &*route.network).filter(|network| !network.is_empty());
         Self { network, areas, class_of, pairs }
     }
 
@@ -121,7 +146,7 @@ impl<'a> Charger<'a> {
         let prices = prices.filter_map(|index| Some((self.fares.prices.get(*index)?, *index)));
         prices
             .filter(|(price, _)| price.other_medium.is_none())
-            .filter(|(price, _)| price.category.is_none() || price.category.as_deref() == rider.category)
+            .filter(|(price, _)| rider.pays(price))
             .min_by_key(|(price, _)| price.minor)
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Fares {
     pub(super) empty_is_any: bool,
     pub(super) prices: Vec<Price>,
     pub(super) transfers: Vec<Transfer>,
+    pub(super) joins: Vec<Join>,
     pub(super) timeframes: Vec<Timeframe>,
     pub(super) categories: BTreeMap<String, Category>,
 }
@@ -77,6 +78,16 @@ pub(super) struct Transfer {
     pub(super) product: Option<String>,
 }
 
+/// Rides that follow each other and are one (`fare_leg_join_rules.txt`).
+#[derive(Debug)]
+pub(super) struct Join {
+    pub(super) place: Place,
+    pub(super) from: String,
+    pub(super) to: String,
+    /// Whether one may change at any stop.
+    pub(super) is_everywhere: bool,
+}
+
 /// A part of the day of a group (`timeframes.txt`).
 #[derive(Debug)]
 pub(super) struct Timeframe {
@@ -121,6 +132,11 @@ pub(super) const FILES: [&str; 9] = [
 const TRANSIT_CARD: &str = "2";
 
 impl Fares {
+    /// Whether all rides in `network` that follow each other are one.
+    pub(super) fn is_joined(&self, network: &str) -> bool {
+        self.joins.iter().any(|join| join.is_everywhere && join.from == network && join.to == network)
+    }
+
     /// Reads Fares v2. `media` are the media, besides transit cards, whose prices count.
     pub(super) fn read(
         feed: &mut Feed,
@@ -139,13 +155,12 @@ impl Fares {
         fares.version = FaresVersion::V2;
         fares.read_timeframes(feed, remarks, progress)?;
         fares.read_transfers(feed, remarks, progress)?;
-        let fields = ["from_network_id", "to_network_id"];
-        feed.rows("fare_leg_join_rules.txt", 2, fields, remarks, progress, |row, remarks| {
-            let [from, to] = row.values;
-            let detail = format!(
-                "rides on `{from}` and `{to}` that follow each other are one ride in the feed; the tariff charges each"
-            );
-            remarks.not_expressed(row.place("from_network_id"), detail);
+        let fields = ["from_network_id", "to_network_id", "from_stop_id", "to_stop_id"];
+        feed.rows("fare_leg_join_rules.txt", 2, fields, remarks, progress, |row, _| {
+            let [from, to, from_stop, to_stop] = row.values;
+            let is_everywhere = from_stop.is_empty() && to_stop.is_empty();
+            let (from, to) = (from.to_owned(), to.to_owned());
+            fares.joins.push(Join { place: row.place("from_network_id"), from, to, is_everywhere });
         })?;
         fares.check_references(remarks);
         Ok(fares)

@@ -1,6 +1,6 @@
 //! The rules of a tariff that charge what the feed charges: fares of lines, percentages of times and of profiles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use transit::card::Profile;
 use transit::money::Amount;
@@ -16,6 +16,8 @@ use super::times::TimeClass;
 pub(super) struct Fit<'a> {
     /// Of each route, what its rides cost at most times; in the order of [`Rides::pairs`].
     pub(super) lines: Vec<(Rides<'a>, Charges)>,
+    /// Of each route, the one in `lines` that has its charges: itself, or the first that it is joined with.
+    pub(super) first_of: Vec<usize>,
     /// Of each time class, the percentage of that.
     pub(super) percents: Vec<u16>,
     pub(super) rounding: Rounding,
@@ -23,6 +25,13 @@ pub(super) struct Fit<'a> {
     pub(super) discounts: Vec<(Profile, u8)>,
     /// Prices that some ride has.
     pub(super) used: BTreeSet<usize>,
+}
+
+impl Fit<'_> {
+    /// The rides that the fare of a route is for, and what they cost.
+    pub(super) fn of(&self, route: usize) -> Option<&(Rides<'_>, Charges)> {
+        self.lines.get(*self.first_of.get(route)?)
+    }
 }
 
 /// A kind of riders and the profile that it is in the tariff.
@@ -45,14 +54,26 @@ pub(super) fn fit<'a>(
     remarks: &mut Remarks,
 ) -> Fit<'a> {
     let charger = Charger::new(fares);
-    let lines: Vec<Rides<'_>> = network.routes.iter().map(|route| Rides::of(route, network)).collect();
+    let mut joined: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, route) in network.routes.iter().enumerate().filter(|(_, route)| fares.is_joined(&route.network)) {
+        joined.entry(&route.network).or_default().push(index);
+    }
+    let together: Vec<Vec<usize>> = network
+        .routes
+        .iter()
+        .enumerate()
+        .map(|(index, route)| joined.get(&*route.network).cloned().unwrap_or_else(|| vec![index]))
+        .collect();
+    let lines: Vec<Rides<'_>> =
+        together.iter().enumerate().map(|(index, routes)| Rides::of(index, routes, network)).collect();
+    let first_of = together.iter().map(|routes| routes.first().copied().unwrap_or_default()).collect();
     let table = |rider| -> Table {
         let at = |class: &TimeClass<'_>| lines.iter().map(|line| charger.charges(line, &class.groups, rider)).collect();
         classes.iter().map(at).collect()
     };
     let of_ordinary = table(ordinary);
     let of_profiles: Vec<Table> =
-        profiles.iter().map(|profiled| table(Rider { category: Some(profiled.category) })).collect();
+        profiles.iter().map(|profiled| table(Rider { profile: Some(profiled.category), ..ordinary })).collect();
     let mut best: Option<(usize, Found)> = None;
     for rounding in roundings() {
         let found = with_rounding(rounding, &of_ordinary, &of_profiles);
@@ -91,7 +112,15 @@ pub(super) fn fit<'a>(
     let used = all.flat_map(|charges| charges.prices.iter().copied()).collect();
     let base = of_ordinary.into_iter().next().unwrap_or_default();
     let percents = found.percents.iter().map(|percent| percent.unwrap_or(100)).collect();
-    Fit { lines: lines.into_iter().zip(base).collect(), percents, rounding: found.rounding, free, discounts, used }
+    Fit {
+        lines: lines.into_iter().zip(base).collect(),
+        first_of,
+        percents,
+        rounding: found.rounding,
+        free,
+        discounts,
+        used,
+    }
 }
 
 /// What one way of rounding makes of the charges. An error is the first line that does not fit.

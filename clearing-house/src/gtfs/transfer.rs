@@ -54,7 +54,7 @@ struct Pair<'a> {
 }
 
 pub(super) fn rule(fares: &Fares, fit: &Fit<'_>, ordinary: Rider<'_>, remarks: &mut Remarks) -> Option<Rule> {
-    let classes = classes(fares, fit);
+    let (classes, others) = classes(fares, fit);
     let pairs = pairs(fares, &classes, ordinary, remarks);
     let limits: BTreeSet<Limits> =
         fares.transfers.iter().map(|transfer| (transfer.duration_s, transfer.count)).collect();
@@ -87,6 +87,13 @@ pub(super) fn rule(fares: &Fares, fit: &Fit<'_>, ordinary: Rider<'_>, remarks: &
             left_out.insert(pair.transfer.place.line, pair.transfer.place);
         }
     }
+    let named = Named::of(fares);
+    for transfer in &fares.transfers {
+        let is_theirs = |group: &&str| named.from(transfer, group) || named.to(transfer, group);
+        if others.iter().any(is_theirs) {
+            left_out.insert(transfer.place.line, transfer.place);
+        }
+    }
     for place in left_out.into_values() {
         let detail =
             "what this rule makes of some lines is not what the [transfer] of a tariff can do, which is one for all \
@@ -105,26 +112,52 @@ pub(super) fn rule(fares: &Fares, fit: &Fit<'_>, ordinary: Rider<'_>, remarks: &
     Some(Rule { window_minutes, most_transfers, fare: kind, routes })
 }
 
-fn classes<'a>(fares: &'a Fares, fit: &Fit<'_>) -> Classes<'a> {
+/// The classes of lines with one fare, and the groups of lines with several: those are in no class.
+fn classes<'a>(fares: &'a Fares, fit: &Fit<'_>) -> (Classes<'a>, BTreeSet<&'a str>) {
     let mut classes: BTreeMap<(&str, i64), Vec<usize>> = BTreeMap::new();
-    for (route, (_, charges)) in fit.lines.iter().enumerate() {
-        let groups: BTreeSet<&str> =
-            charges.rules.iter().filter_map(|rule| fares.rules.get(*rule)).map(|rule| &*rule.group).collect();
+    let mut others = BTreeSet::new();
+    for route in 0..fit.lines.len() {
+        let Some((_, charges)) = fit.of(route) else { continue };
+        let rules = charges.rules.iter().filter_map(|rule| fares.rules.get(*rule));
+        let groups: BTreeSet<&str> = rules.map(|rule| &*rule.group).filter(|group| !group.is_empty()).collect();
         let amounts: BTreeSet<i64> = charges.minor.iter().flatten().copied().collect();
-        if let (1, 1, Some(group), Some(fare)) = (groups.len(), amounts.len(), groups.first(), amounts.first())
-            && !group.is_empty()
-        {
-            classes.entry((*group, *fare)).or_default().push(route);
+        match (groups.first(), amounts.first()) {
+            (Some(group), Some(fare)) if groups.len() == 1 && amounts.len() == 1 => {
+                classes.entry((*group, *fare)).or_default().push(route);
+            }
+            _ => others.extend(groups),
         }
     }
-    classes.into_iter().collect()
+    (classes.into_iter().collect(), others)
+}
+
+/// Which leg groups transfer rules name: an empty field is for all others.
+struct Named<'a> {
+    from: HashSet<&'a str>,
+    to: HashSet<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn of(fares: &'a Fares) -> Self {
+        let from = fares.transfers.iter().filter_map(|transfer| transfer.from_group.as_deref()).collect();
+        let to = fares.transfers.iter().filter_map(|transfer| transfer.to_group.as_deref()).collect();
+        Self { from, to }
+    }
+
+    /// Whether a rule counts after a ride of `group`.
+    fn from(&self, transfer: &Transfer, group: &str) -> bool {
+        transfer.from_group.as_deref().map_or_else(|| !self.from.contains(group), |from| from == group)
+    }
+
+    /// Whether a rule counts before a ride of `group`.
+    fn to(&self, transfer: &Transfer, group: &str) -> bool {
+        transfer.to_group.as_deref().map_or_else(|| !self.to.contains(group), |to| to == group)
+    }
 }
 
 fn pairs<'a>(fares: &'a Fares, classes: &Classes<'_>, ordinary: Rider<'_>, remarks: &mut Remarks) -> Vec<Pair<'a>> {
     let charger = Charger::new(fares);
-    let named_from: HashSet<&str> =
-        fares.transfers.iter().filter_map(|transfer| transfer.from_group.as_deref()).collect();
-    let named_to: HashSet<&str> = fares.transfers.iter().filter_map(|transfer| transfer.to_group.as_deref()).collect();
+    let named = Named::of(fares);
     let mut pairs = Vec::new();
     for transfer in &fares.transfers {
         let cost = match &transfer.product {
@@ -138,15 +171,9 @@ fn pairs<'a>(fares: &'a Fares, classes: &Classes<'_>, ordinary: Rider<'_>, remar
                 }
             },
         };
-        let counts = |group: &Option<String>, named: &HashSet<&str>, of_line: &str| match group {
-            Some(group) => group == of_line,
-            None => !named.contains(of_line),
-        };
         for (from, ((from_group, first), _)) in classes.iter().enumerate() {
             for (to, ((to_group, next), _)) in classes.iter().enumerate() {
-                if counts(&transfer.from_group, &named_from, from_group)
-                    && counts(&transfer.to_group, &named_to, to_group)
-                {
+                if named.from(transfer, from_group) && named.to(transfer, to_group) {
                     // fare_transfer_type: A + AB, A + AB + B, AB.
                     let charge = match transfer.kind {
                         0 => Some(cost),

@@ -240,6 +240,7 @@ impl Draft<'_> {
     fn lines(&self, out: &mut String, numbers: &BTreeMap<usize, u16>, remarks: &mut Remarks) -> usize {
         let mut stops = StopNumbers::new(self.base);
         let mut zones: HashMap<&[&str], usize> = HashMap::new();
+        let mut journeys: BTreeSet<String> = BTreeSet::new();
         let mut lines = String::new();
         for (index, number) in numbers {
             let (Some(route), Some((rides, _))) = (self.network.routes.get(*index), self.fit.lines.get(*index)) else {
@@ -249,7 +250,7 @@ impl Draft<'_> {
             out_of_line.push_str("\n[[line]]\n");
             entry(out_of_line, "number", number);
             entry(out_of_line, "name", quoted(&route.name));
-            let zone_of = self.fare(out, out_of_line, *index, *number, &mut zones, remarks);
+            let zone_of = self.fare(out, out_of_line, *index, *number, (&mut zones, &mut journeys), remarks);
             let mut rows = Vec::new();
             for (stop, class) in route.stops.iter().zip(&rides.class_of) {
                 let Some(stop) = self.network.stops.get(*stop) else { continue };
@@ -267,6 +268,18 @@ impl Draft<'_> {
             entry(out_of_line, "stop", if rows.is_empty() { "[]".to_owned() } else { format!("[\n{rows}]") });
         }
         out.push_str(&lines);
+        for join in &self.fares.joins {
+            if !(self.fares.is_joined(&join.from)
+                && join.from == join.to
+                && journeys.contains(&joined_name(&join.from)))
+            {
+                let (from, to) = (&join.from, &join.to);
+                let detail = format!(
+                    "rides on `{from}` and `{to}` that follow each other are one ride in the feed; the tariff charges each"
+                );
+                remarks.not_expressed(join.place, detail);
+            }
+        }
         stops.of_feed.len()
     }
 
@@ -278,11 +291,11 @@ impl Draft<'_> {
         line: &mut String,
         index: usize,
         number: u16,
-        zones: &mut HashMap<&'r [&'r str], usize>,
+        (zones, journeys): (&mut HashMap<&'r [&'r str], usize>, &mut BTreeSet<String>),
         remarks: &mut Remarks,
     ) -> Vec<usize> {
         let none = Vec::new();
-        let (Some(route), Some((rides, charges))) = (self.network.routes.get(index), self.fit.lines.get(index)) else {
+        let (Some(route), Some((rides, charges))) = (self.network.routes.get(index), self.fit.of(index)) else {
             return none;
         };
         if self.fares.version == FaresVersion::None {
@@ -317,10 +330,14 @@ impl Draft<'_> {
             *zones.entry(areas).or_insert(next)
         };
         let zone_of: Vec<usize> = rides.areas.iter().map(|areas| zone(areas.as_slice())).collect();
-        let name = quoted(&format!("line {number}"));
-        entry(line, "journey_fare", &name);
+        let is_joined = self.fares.is_joined(&route.network);
+        let name = if is_joined { joined_name(&route.network) } else { format!("line {number}") };
+        entry(line, "journey_fare", quoted(&name));
+        if !journeys.insert(name.clone()) {
+            return zone_of;
+        }
         out.push_str("\n[[journey_fare]]\n");
-        entry(out, "name", name);
+        entry(out, "name", quoted(&name));
         entry(out, "tap_in_minor", least);
         entry(out, "maximum_minor", most);
         entry(out, "longest_minutes", LONGEST_MINUTES);
@@ -407,6 +424,11 @@ fn transfer(out: &mut String, rule: &Rule, numbers: &BTreeMap<usize, u16>) {
     if let Some(routes) = &rule.routes {
         entry(out, "lines", list(routes.iter().filter_map(|route| numbers.get(route)).map(u16::to_string)));
     }
+}
+
+/// What the fare of journeys on a joined network is called.
+fn joined_name(network: &str) -> String {
+    format!("network {network}")
 }
 
 fn route_place(route: &Route) -> Place {
