@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use transit::card::Profile;
-use transit::tariff::{DayType, RoundingDirection};
+use transit::tariff::{DayType, Length, RoundingDirection};
 
 use super::base::Base;
 use super::fares::{Fares, FaresVersion};
@@ -361,17 +361,30 @@ impl Draft<'_> {
             entry(line, key, value);
             return;
         }
-        match self.lengths_m.get(index).copied().flatten() {
-            Some(length_m) => {
-                entry(line, "length_km", quoted(&format!("{}.{:03}", length_m / 1_000, length_m % 1_000)))
-            }
-            None => {
-                let detail = format!("nothing says how long `{}` is: the line has no fare", route.name);
-                remarks.not_expressed(route_place(route), detail);
-            }
+        let Some(length_m) = self.lengths_m.get(index).copied().flatten() else {
+            let detail = format!("nothing says how long `{}` is: the line has no fare", route.name);
+            return remarks.not_expressed(route_place(route), detail);
+        };
+        entry(line, "length_km", quoted(&km(length_m)));
+        let about = |percent: u32| km(length_m / 100 * percent).parse::<Length>().ok();
+        let bands = self.base.into_iter().flat_map(|base| &base.tariff.route_length_bands);
+        let bound = bands.filter_map(|band| band.below).find(|below| {
+            about(100 - LENGTH_UNCERTAIN_PERCENT).is_some_and(|shortest| shortest <= *below)
+                && about(100 + LENGTH_UNCERTAIN_PERCENT).is_some_and(|longest| *below <= longest)
+        });
+        if let Some(bound) = bound {
+            let detail = format!(
+                "`{}` is about {} km long by the feed, near the {bound} km at which the fare changes: measure it",
+                route.name,
+                km(length_m)
+            );
+            remarks.not_expressed(route_place(route), detail);
         }
     }
 }
+
+/// How much the length of a shape, or from stop to stop, may be off.
+const LENGTH_UNCERTAIN_PERCENT: u32 = 5;
 
 /// The longest that a tariff takes: no feed says how long a journey may be.
 const LONGEST_MINUTES: u32 = 1_440;
@@ -424,6 +437,10 @@ fn transfer(out: &mut String, rule: &Rule, numbers: &BTreeMap<usize, u16>) {
     if let Some(routes) = &rule.routes {
         entry(out, "lines", list(routes.iter().filter_map(|route| numbers.get(route)).map(u16::to_string)));
     }
+}
+
+fn km(length_m: u32) -> String {
+    format!("{}.{:03}", length_m / 1_000, length_m % 1_000)
 }
 
 /// What the fare of journeys on a joined network is called.

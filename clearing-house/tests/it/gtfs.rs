@@ -442,6 +442,12 @@ fn a_feed_without_fares_follows_the_tariff_in_force() {
     assert_eq!(lines, [(1, 8_000), (40, 6_000)]);
     let stops: Vec<_> = tariff.lines[0].stops.iter().map(|stop| (stop.number.0, &*stop.gtfs_stop_id)).collect();
     assert_eq!(stops, [(1, "A"), (9, "B")]);
+
+    // 1.112 km as the crow flies may be 1.15 on the road.
+    let near = "[[route_length_band]]\nbelow_km = \"1.15\"\nfare_minor = 7000\n[[route_length_band]]\n";
+    fs::write(&path, base.replace("[[route_length_band]]\n", near)).unwrap();
+    let options = ImportOptions { base: Some(Base::read(&path).unwrap()), ..Default::default() };
+    assert_eq!(places(&import_of(feed(&[]).path(), &options).not_expressed), ["routes.txt:2 route_id"]);
 }
 
 #[test]
