@@ -33,6 +33,7 @@ mod times;
 mod transfer;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -163,7 +164,8 @@ impl GtfsImport {
 fn riders<'a>(fares: &'a Fares, options: &'a ImportOptions, remarks: &mut Remarks) -> (Rider<'a>, Vec<Profiled<'a>>) {
     let mut ordinary = fares.categories.iter().find(|(_, category)| category.is_default).map(|(id, _)| id.as_str());
     let mut profiles: Vec<Profiled<'_>> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut unknown = Vec::new();
+    let mut seen = BTreeSet::new();
     for price in &fares.prices {
         let Some(category) = price.category.as_deref().filter(|category| seen.insert(*category)) else { continue };
         let known = fares.categories.get(category);
@@ -180,13 +182,16 @@ fn riders<'a>(fares: &'a Fares, options: &'a ImportOptions, remarks: &mut Remark
                 remarks.not_expressed(place, detail);
             }
             Some(profile) => profiles.push(Profiled { category, place, profile }),
-            None => {
-                let detail = format!(
-                    "`{category}` has prices of its own: say which profile it is, such as --profile {category}=student"
-                );
-                remarks.not_expressed(place, detail);
-            }
+            None => unknown.push((place, category)),
         }
+    }
+    // Without one of them nobody rides without a profile.
+    let example = if ordinary.is_none() { "ordinary" } else { "student" };
+    for (place, category) in unknown {
+        let detail = format!(
+            "`{category}` has prices of its own: say which profile it is, such as --profile {category}={example}"
+        );
+        remarks.not_expressed(place, detail);
     }
     (Rider { ordinary, profile: None }, profiles)
 }

@@ -164,6 +164,24 @@ fn a_product_without_a_reduced_price() {
     assert_eq!(tariff(&import).discount(Profile::Student).map(|discount| discount.percent_off), Some(50));
 }
 
+/// Where no category is the default one, somebody has to say who rides without a profile.
+#[test]
+fn a_feed_without_a_default_category() {
+    let products = "fare_product_id,rider_category_id,amount,currency\np,adult,7000,VND\n";
+    let folder = feed(&[
+        ("rider_categories.txt", "rider_category_id,rider_category_name\nadult,Adult\n"),
+        ("fare_products.txt", products),
+        ("fare_leg_rules.txt", "fare_product_id\np\n"),
+    ]);
+    let import = import_of(folder.path(), &ImportOptions::default());
+    let remedy = "`adult` has prices of its own: say which profile it is, such as --profile adult=ordinary";
+    assert!(import.not_expressed.iter().any(|remark| remark.detail == remedy), "{import}");
+    assert!(import.refused.is_some());
+    let options = ImportOptions { profiles: vec![("adult".to_owned(), Profile::Ordinary)], ..Default::default() };
+    let import = import_of(folder.path(), &options);
+    assert!(import.is_whole() && tariff(&import).lines[0].fare == minor(7_000), "{import}");
+}
+
 /// Lines with journeys are in no transfer of the tariff.
 #[test]
 fn transfers_of_journeys_are_listed() {
