@@ -88,20 +88,28 @@ pub(super) fn dangling(connection: &Connection) -> Result<Option<String>, rusqli
     connection.query_row("PRAGMA foreign_key_check", [], |row| row.get(0)).optional()
 }
 
-/// refinery panics at times and checksums of its own table that it cannot read.
+/// refinery panics at times and checksums of its own table that it cannot read, and takes a changed name or checksum for
+/// another program's migration: ours never change once they are written.
 pub(super) fn check_history(connection: &Connection) -> Result<(), StoreError> {
     let there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'";
     if !connection.prepare(there)?.exists([])? {
         return Ok(());
     }
-    let mut statement = connection.prepare("SELECT version, applied_on, checksum FROM refinery_schema_history")?;
+    let mut statement =
+        connection.prepare("SELECT version, name, applied_on, checksum FROM refinery_schema_history")?;
+    let runner = super::migrations::migrations::runner();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (_version, applied_on, checksum): (i32, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (version, name): (i32, String) = (row.get(0)?, row.get(1)?);
+        let (applied_on, checksum): (String, String) = (row.get(2)?, row.get(3)?);
         let is_plain = applied_on.bytes().all(|byte| byte.is_ascii_digit() || b"T:.Z-".contains(&byte));
         let is_time =
             applied_on.ends_with('Z') && !applied_on.contains(":60") && applied_on.parse::<Timestamp>().is_ok();
-        if !is_plain || !is_time || checksum.parse::<u64>().is_err() {
+        let known = runner.get_migrations().iter().find(|known| i64::from(known.version()) == i64::from(version));
+        let is_ours = checksum
+            .parse::<u64>()
+            .is_ok_and(|checksum| known.is_none_or(|known| known.checksum() == checksum && known.name() == name));
+        if !is_plain || !is_time || !is_ours {
             return Err(StoreError::Damaged("`refinery_schema_history` holds what no program wrote".to_owned()));
         }
     }
