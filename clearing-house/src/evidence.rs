@@ -5,6 +5,8 @@
 //! proves the same. An unknown tap or step was to write the record after the one that it read: once a proof says who
 //! wrote that one, it is confirmed or void. A proof may come before or after what it is about.
 //!
+//! What no Transaction MAC reaches, other operators' validators may have read (`history.rs`).
+//!
 //! What a device says later without a Transaction MAC pays nobody. A validator's claim that a tap was committed leaves
 //! the tap pending; its claim that a tap was not, backed by the record that it then read, voids it. A desk's claims move
 //! nothing, but of cards that can prove nothing (`unproven.rs`): what its unknown steps were to write waits in

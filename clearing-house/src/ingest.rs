@@ -197,7 +197,7 @@ impl Upload<'_> {
                 self.check_backing(&unknown)?;
             }
         }
-        Ok(())
+        self.resolve_older(writing)
     }
 
     fn compare_writers(&self, proof: &SlotProof) -> Result<(), StoreError> {
@@ -219,7 +219,7 @@ impl Upload<'_> {
 
     fn compare_evidence(&self, unknown: &Writing, proof: &SlotProof) -> Result<(), StoreError> {
         if proof.writer != Some(unknown.id) {
-            return Ok(());
+            return self.compare_told(unknown, proof);
         }
         if !evidence::names_amount_of(proof, unknown) {
             let detail = format!("the card has another amount for it than the tap; tap {} proves it", proof.prover);
@@ -230,6 +230,17 @@ impl Upload<'_> {
             self.find(&Finding::new(FindingKind::EvidenceDiffers, unknown.id, detail))?;
         }
         Ok(())
+    }
+
+    /// A tap that was paid on what other operators' validators read, and another is proven to have written its record.
+    fn compare_told(&self, unknown: &Writing, proof: &SlotProof) -> Result<(), StoreError> {
+        let is_proven = self.proofs_about(unknown)?.iter().any(|other| other.writer == Some(unknown.id));
+        if is_proven || !self.books.is_confirmed(unknown.id)? {
+            return Ok(());
+        }
+        let detail =
+            format!("was paid on what others read on its card, and tap {} proves another record", proof.prover);
+        self.find(&Finding::new(FindingKind::EvidenceDiffers, unknown.id, detail))
     }
 
     fn compare_counter(&self, writing: &Writing, counter: Option<u32>) -> Result<(), StoreError> {

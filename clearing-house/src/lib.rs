@@ -14,6 +14,7 @@
 //! allowance what a desk may make, and who may take over      → an alarm where it made more
 //! journey   the fare decided again                           → basis of the fare; a difference is a finding
 //! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
+//! history   older records, as validators read them          → unknown taps that no Transaction MAC reaches
 //! ledger    entries that sum to 0                            → store
 //! closing   a day's entries → settle → statement             → stored with its digest, settled once
 //! desk      questions of desks                               → allowances, card states, grants, signed
@@ -31,7 +32,7 @@
 //! verify    everything again from the taps' bytes            → the first thing that is wrong
 //! ```
 //!
-//! `vault`, `journey`, `explain`, `at_desk`, `backing`, `evidence`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
+//! `vault`, `journey`, `explain`, `at_desk`, `backing`, `evidence`, `history`, `ledger` and `settle` are pure. Only `http` knows HTTP, only `store` knows SQL, and
 //! nothing here reads a clock: every verb is told the moment.
 #![forbid(unsafe_code)]
 
@@ -51,6 +52,7 @@ pub mod explain;
 pub mod finding;
 pub mod gaps;
 pub mod gtfs;
+pub mod history;
 pub mod http;
 pub mod ingest;
 pub mod journey;

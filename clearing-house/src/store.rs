@@ -21,6 +21,7 @@ use crate::finding::{Finding, FindingKind};
 mod actions;
 mod desks;
 mod gaps;
+mod history;
 mod ledger;
 mod moments;
 mod suspense;

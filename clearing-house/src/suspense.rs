@@ -120,7 +120,8 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaits {
-    /// A proven tap or step of its card that reads this record or the one after it: both name who wrote this record.
+    /// A proven tap or step of its card that reads this record or the one after it: both name who wrote this record. Or
+    /// another operator's validator that read it, with proven records above.
     CardHistory {
         /// The number of the record on the card.
         record: u32,
@@ -180,10 +181,11 @@ fn waiting(
     let writing = Writing::of_tap(&tap);
     let awaits = match evidence::wanted_slot(&writing) {
         None => Awaits::NoRecord,
-        Some(record) => match evidence::resolve(&writing, &books.evidence_of_slot(tap.card, record)?, false) {
-            Resolution::Disputed => Awaits::Decision,
-            Resolution::Pending | Resolution::Confirmed | Resolution::Voided => Awaits::CardHistory { record },
-        },
+        Some(record) => {
+            let proven = evidence::resolve(&writing, &books.evidence_of_slot(tap.card, record)?, false);
+            let is_disputed = [proven, books.told_of(&tap)?].contains(&Resolution::Disputed);
+            if is_disputed { Awaits::Decision } else { Awaits::CardHistory { record } }
+        }
     };
     Ok(WaitingTap {
         tap: id.to_string(),

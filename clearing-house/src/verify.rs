@@ -175,7 +175,7 @@ impl Audit<'_> {
                     self.in_chain(&name, sealed.previous_hash(), &mut previous)?;
                     let at = self.in_receipt(&name, stored.receipt, &mut receipt)?;
                     proofs += self.proves(&name, stored.proven, &Writing::of_tap(&tap))?;
-                    self.tap_entries(&tap, at)?;
+                    self.tap_entries(&tap, (at, stored.receipt))?;
                     taps += 1;
                     proven += u64::from(stored.proven);
                     Ok(())
@@ -249,12 +249,12 @@ impl Audit<'_> {
     }
 
     /// The entries of a tap are those that the tap and the evidence give.
-    fn tap_entries(&self, tap: &Tap, at: Moment) -> Result<(), Wrong> {
+    fn tap_entries(&self, tap: &Tap, (at, receipt): (Moment, i64)) -> Result<(), Wrong> {
         let entries = self.books.entries_of(tap.id)?;
         let kinds: Vec<_> = entries.iter().map(|stored| stored.entry.kind).collect();
         let booked = match tap.outcome {
             Outcome::Done => kinds == [EntryKind::Ride],
-            Outcome::Unknown => kinds == self.expected_kinds(tap, &kinds)?,
+            Outcome::Unknown => kinds == self.expected_kinds(tap, receipt, &kinds)?,
             Outcome::Void
             | Outcome::Declined(_)
             | Outcome::Confirmed { .. }
@@ -277,7 +277,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn expected_kinds(&self, tap: &Tap, found: &[EntryKind]) -> Result<Vec<EntryKind>, Wrong> {
+    fn expected_kinds(&self, tap: &Tap, receipt: i64, found: &[EntryKind]) -> Result<Vec<EntryKind>, Wrong> {
         let writing = Writing::of_tap(tap);
         let proofs = match evidence::wanted_slot(&writing) {
             Some(slot) => self.books.evidence_of_slot(tap.card, slot)?,
@@ -285,7 +285,18 @@ impl Audit<'_> {
         };
         let claims = self.books.taps_naming(tap.id)?;
         let voided = claims.iter().any(|claim| evidence::voids(claim, tap));
-        Ok(match evidence::resolve(&writing, &proofs, voided) {
+        let proven = evidence::resolve(&writing, &proofs, voided);
+        let resolution = match (proven, self.books.told_of(tap)?) {
+            (Resolution::Pending, _) if found == [EntryKind::Unknown] && receipt <= self.books.told_after()? => {
+                Resolution::Pending
+            }
+            (Resolution::Pending, told) => told,
+            (proven, Resolution::Pending) => proven,
+            (proven, told) if told == proven => proven,
+            // What validators told ended it before the proof came: that is a finding, not a mistake.
+            (_, _) => Resolution::Disputed,
+        };
+        Ok(match resolution {
             Resolution::Pending => vec![EntryKind::Unknown],
             // A claim may have voided the tap before the card's evidence came: that is a finding, not a mistake.
             Resolution::Confirmed if voided => found.to_vec(),

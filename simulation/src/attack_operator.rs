@@ -11,13 +11,14 @@ use transit::time::Moment;
 
 use crate::Failed;
 use crate::attack::Attack;
+use crate::attack_gap::gap_fillers;
 use crate::torn_bench::{Bench, ELSEWHERE, FARE, SITES, State};
 use crate::torn_books::{Booked, outbox};
 use crate::torn_fault::Fault;
 
-const LATE_S: u32 = 1000;
+pub(crate) const LATE_S: u32 = 1000;
 /// The rides that the operator's validator really gave.
-const RIDES: u32 = 3;
+pub(crate) const RIDES: u32 = 3;
 /// The rides that it makes up.
 const MADE_UP: u32 = 10;
 
@@ -26,7 +27,10 @@ const MADE_UP: u32 = 10;
 /// # Errors
 /// Something fails that is none of the attacks.
 pub fn operators(bench: &mut Bench) -> Result<Vec<Attack>, Failed> {
-    Ok(vec![sends_twice(bench)?, bills_anew(bench)?, bills_elsewhere(bench)?, bills_unknowns(bench)?, drops(bench)?])
+    let mut attacks =
+        vec![sends_twice(bench)?, bills_anew(bench)?, bills_elsewhere(bench)?, bills_unknowns(bench)?, drops(bench)?];
+    attacks.extend(gap_fillers(bench)?);
+    Ok(attacks)
 }
 
 /// Some good rides at the operator's validator, the first of the card's rides having been elsewhere.
@@ -42,12 +46,12 @@ fn honest(bench: &mut Bench) -> Result<(State, Vec<SealedTap>), Failed> {
 }
 
 /// What the operators were booked beyond what the card paid.
-fn gained(booked: &Booked, rides_uploaded: u32) -> i64 {
+pub(crate) fn gained(booked: &Booked, rides_uploaded: u32) -> i64 {
     // The ride elsewhere is in the books as well.
     booked.payable_minor - i64::from(rides_uploaded + 1) * FARE
 }
 
-fn attack(attacker: &str, tries: usize, gained_vnd: i64, problem: Option<String>) -> Attack {
+pub(crate) fn attack(attacker: &str, tries: usize, gained_vnd: i64, problem: Option<String>) -> Attack {
     Attack {
         attacker: attacker.to_owned(),
         tries: u32::try_from(tries).unwrap_or(u32::MAX),
@@ -146,7 +150,12 @@ fn drops(bench: &mut Bench) -> Result<Attack, Failed> {
     Ok(attack("an operator that keeps a tap back", verdicts.len(), gained(&booked, RIDES), problem))
 }
 
-fn sealed_anew(taps: &[SealedTap], mut id: TapId, operator: u16, mut hash: [u8; 32]) -> Result<Vec<SealedTap>, Failed> {
+pub(crate) fn sealed_anew(
+    taps: &[SealedTap],
+    mut id: TapId,
+    operator: u16,
+    mut hash: [u8; 32],
+) -> Result<Vec<SealedTap>, Failed> {
     let mut anew = Vec::new();
     for tap in taps {
         let tap = Tap { id, operator: OperatorId(operator), ..tap.open().map_err(Failed::unexpected)? };
@@ -158,7 +167,7 @@ fn sealed_anew(taps: &[SealedTap], mut id: TapId, operator: u16, mut hash: [u8; 
 }
 
 /// A tap of `last`'s card as its validator would have intended it.
-fn unknown(tariff: &Tariff, last: &Tap, id: TapId, at: Moment) -> Result<Tap, Failed> {
+pub(crate) fn unknown(tariff: &Tariff, last: &Tap, id: TapId, at: Moment) -> Result<Tap, Failed> {
     let read = last.record_written.ok_or_else(|| Failed::Unexpected("a ride without a record".to_owned()))?;
     let record = Record::decode(&read).map_err(Failed::unexpected)?;
     let boarding = Boarding { tap: id, line: last.line, stop: last.stop, at, gate: last.gate };
@@ -180,12 +189,12 @@ fn unknown(tariff: &Tariff, last: &Tap, id: TapId, at: Moment) -> Result<Tap, Fa
     })
 }
 
-fn next_id(taps: &[SealedTap]) -> Result<TapId, Failed> {
+pub(crate) fn next_id(taps: &[SealedTap]) -> Result<TapId, Failed> {
     let last = taps.last().and_then(SealedTap::claimed_id);
     let last = last.ok_or_else(|| Failed::Unexpected("the validator has no taps".to_owned()))?;
     Ok(TapId { sequence: last.sequence + 1, ..last })
 }
 
-fn head(taps: &[SealedTap]) -> [u8; 32] {
+pub(crate) fn head(taps: &[SealedTap]) -> [u8; 32] {
     taps.last().map_or(CHAIN_START, SealedTap::hash)
 }

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+mod attack_gap;
 pub mod attack_operator;
 pub mod attack_rider;
 pub mod by_hand;

@@ -124,6 +124,17 @@ impl Books {
         Ok(answer.taps.into_iter().map(|tap| tap.verdict).collect())
     }
 
+    /// Uploads each of `logs` whatever is said of it, and checks the books.
+    ///
+    /// # Errors
+    /// The clearing house does not answer, or the books are not sound.
+    pub fn upload_all(&mut self, logs: &[&[SealedTap]], at: Moment) -> Result<(), Failed> {
+        for taps in logs {
+            self.try_upload(taps, at)?;
+        }
+        self.verify()
+    }
+
     /// What the books say now.
     ///
     /// # Errors

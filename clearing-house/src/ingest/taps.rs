@@ -1,5 +1,6 @@
 //! Taps of validators.
 
+use transit::card::{RECORDS_KEPT, Record};
 use transit::id::TapId;
 use transit::money::Amount;
 use transit::sync::{TapAcknowledgement, Verdict};
@@ -138,6 +139,9 @@ impl Upload<'_> {
         if proven {
             self.add_evidence(&writing)?;
         }
+        if matches!(tap.outcome, Outcome::Unknown | Outcome::Evidence) {
+            self.resolve_older(&writing)?;
+        }
         Ok(warning)
     }
 
@@ -151,11 +155,25 @@ impl Upload<'_> {
         let writing = Writing::of_tap(unknown);
         let claims = self.books.taps_naming(unknown.id)?;
         let voided = claims.iter().any(|claim| evidence::voids(claim, unknown));
-        match evidence::resolve(&writing, &self.proofs_about(&writing)?, voided) {
+        let resolution = match evidence::resolve(&writing, &self.proofs_about(&writing)?, voided) {
+            Resolution::Pending => self.books.told_of(unknown)?,
+            proven @ (Resolution::Confirmed | Resolution::Voided | Resolution::Disputed) => proven,
+        };
+        match resolution {
             Resolution::Confirmed => self.books.post(&ledger::unknown_confirmed(unknown, self.stamp(unknown.at))),
             Resolution::Voided => self.books.post(&ledger::unknown_voided(unknown, self.stamp(unknown.at))),
             Resolution::Pending | Resolution::Disputed => Ok(()),
         }
+    }
+
+    /// Posts what became of the unknown taps whose records the one that `writing` read may tell of.
+    pub(super) fn resolve_older(&self, writing: &Writing) -> Result<(), StoreError> {
+        let Some(read) = writing.read.and_then(|bytes| Record::decode(&bytes).ok()) else { return Ok(()) };
+        let first = read.card_sequence.saturating_sub(RECORDS_KEPT);
+        for unknown in self.books.unknowns_between(writing.card, (first, read.card_sequence.saturating_add(1)))? {
+            self.resolve_tap(&unknown)?;
+        }
+        Ok(())
     }
 
     /// Whether an unknown tap or step was voided by a later look at the card.

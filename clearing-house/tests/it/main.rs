@@ -16,6 +16,7 @@ mod evidence;
 mod explain;
 mod gaps;
 mod gtfs;
+mod history;
 mod http;
 mod ingest;
 mod journey;

@@ -118,3 +118,43 @@ fn a_migration_that_cannot_be_noted_is_not_made() {
     books.execute_batch("DROP TRIGGER full").unwrap();
     ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap();
 }
+
+/// Books of before validators were believed of others' taps: what they told then decides once the card is seen again.
+#[test]
+fn a_tap_that_was_told_of_before_waits_until_its_card_is_seen_again() {
+    let (mut card, mut first, mut second) = (Card::new(1, 100_000), Validator::new(1, 1), Validator::new(3, 2));
+    let anchor = first.done(&mut card, MORNING);
+    let torn = [
+        first.unknown(&mut card, later(1_000), true),
+        second.unknown(&mut card, later(2_000), true),
+        first.unknown(&mut card, later(3_000), true),
+    ];
+    let next = second.done(&mut card, later(4_000));
+    let city = {
+        let mut city = City::new();
+        city.upload(&[anchor, torn[0].clone(), torn[2].clone()]);
+        city.upload(&[next]);
+        city.upload(&torn[1..2]);
+        city
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "enforce");
+    let path = folder.path().join("books.sqlite");
+    version_1_of(&city, &path);
+    let old = Connection::open(&path).unwrap();
+    // The last entry confirms the first torn tap on what the other operator's validator read.
+    old.execute_batch(
+        "DROP TRIGGER entry_delete; DROP TRIGGER posting_delete; \
+         DELETE FROM posting WHERE entry = (SELECT max(id) FROM entry); \
+         DELETE FROM entry WHERE id = (SELECT max(id) FROM entry);",
+    )
+    .unwrap();
+    drop(old);
+    let clearing_house = ClearingHouse::open(Config::read(&config, None).unwrap()).unwrap();
+    let mut old = City { folder, clearing_house };
+    old.verify();
+    assert_eq!(old.balance("suspense:unknown"), 8_000);
+    old.upload(&[Validator::new(2, 1).done(&mut card, later(5_000))]);
+    old.verify();
+    assert_eq!(old.balance("suspense:unknown"), 0);
+}
