@@ -9,6 +9,7 @@ use transit::time::{Moment, ServiceDay};
 use crate::clearing_house::ClearingHouse;
 use crate::config::Config;
 use crate::ledger;
+use crate::missing;
 use crate::settle::{self, Overflow};
 use crate::statement::{Header, SettledDay, SettledStatement, Statement, day_digest, digest};
 use crate::store::{Books, ClosedDay, StoreError};
@@ -63,6 +64,7 @@ impl ClearingHouse {
 }
 
 fn close(books: &Books<'_>, config: &Config, day: ServiceDay, at: Moment) -> Result<(), SettleError> {
+    missing::close(books, config, day, at)?;
     let last_entry = books.last_entry()?;
     let operators: BTreeSet<OperatorId> = config.operators.keys().copied().chain(books.operators_to(day)?).collect();
     let mut digests = Vec::new();

@@ -20,6 +20,7 @@ use transit::time::Moment;
 
 use crate::clearing_house::ClearingHouse;
 use crate::config::Config;
+use crate::missing::{self, WaitingDebit};
 use crate::status::{Coverage, Gap, coverage};
 use crate::store::{Books, StoreError, Uncounted};
 
@@ -30,6 +31,8 @@ pub struct Gaps {
     pub devices: Vec<DeviceGap>,
     /// What cards counted and nobody uploaded, in order of the cards' tokens.
     pub cards: Vec<CardGap>,
+    /// The debits of these that records of cards show: they wait in `suspense:missing`. In order of the taps' names.
+    pub debits: Vec<WaitingDebit>,
     /// All of `devices` together.
     pub of_devices: Missing,
     /// All of `cards` together.
@@ -195,6 +198,7 @@ pub(crate) fn gaps(books: &Books<'_>, config: &Config) -> Result<Gaps, StoreErro
     let mut gaps = Gaps {
         devices: Vec::new(),
         cards: Vec::new(),
+        debits: missing::waiting(books, config)?,
         of_devices: Missing::default(),
         of_cards: Missing::default(),
         currency: config.tariffs.currency().clone(),
@@ -251,12 +255,21 @@ fn made_at(books: &Books<'_>, id: TapId) -> Result<Moment, StoreError> {
     action.ok_or_else(|| StoreError::Damaged(format!("{id} is in its log and not in the books")))
 }
 
+/// The leaps of one card.
+pub(crate) fn leaps_of_card(books: &Books<'_>, card: CardToken) -> Result<Vec<Leap>, StoreError> {
+    let transactions: Vec<_> =
+        books.transactions_of_card(card)?.into_iter().map(|(transaction, _)| transaction).collect();
+    Ok(leaps(&transactions, &torn_slots(&books.uncounted(card)?)))
+}
+
+fn torn_slots(uncounted: &[(u32, Uncounted)]) -> BTreeSet<u32> {
+    uncounted.iter().filter(|(_, what)| *what == Uncounted::Booked).map(|(slot, _)| *slot).collect()
+}
+
 fn of_card(books: &Books<'_>, card: CardToken, highest_fare: Amount) -> Result<Vec<CardGap>, StoreError> {
     let (transactions, receipts): (Vec<_>, Vec<_>) = books.transactions_of_card(card)?.into_iter().unzip();
     let uncounted = books.uncounted(card)?;
-    let booked = uncounted.iter().filter(|(_, what)| *what == Uncounted::Booked);
-    let torn_slots: BTreeSet<_> = booked.map(|(slot, _)| *slot).collect();
-    let found = leaps(&transactions, &torn_slots);
+    let found = leaps(&transactions, &torn_slots(&uncounted));
     if found.is_empty() {
         return Ok(Vec::new());
     }
@@ -335,6 +348,13 @@ impl fmt::Display for Gaps {
                 money(gap.at_risk)
             )?;
         }
-        writeln!(f, "  Together: {}", money(self.of_cards.at_risk))
+        writeln!(f, "  Together: {}", money(self.of_cards.at_risk))?;
+        if !self.debits.is_empty() {
+            writeln!(f, "Of these in suspense:missing, because their cards show them: {}", self.debits.len())?;
+        }
+        for debit in &self.debits {
+            writeln!(f, "  {debit}; {}", self.currency.display(debit.amount_minor.minor()))?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the older records of a card tell of unknown taps that no Transaction MAC reaches (pure).
+//! What the older records of a card tell of taps that no Transaction MAC reaches, and of those that have not come (pure).
 //!
 //! A Transaction MAC covers one record of a card, which names the one before. From there a card's records are followed
 //! down: each names who wrote the one before it, their numbers follow each other, and the purse is in each what it was in
@@ -10,9 +10,10 @@
 //! place. What anybody tells of itself moves nothing. More that is told never takes back what was told before, so that
 //! the order of uploads decides nothing.
 
-use transit::card::{Record, RecordKind};
+use transit::card::{RECORDS_KEPT, Record, RecordKind};
 use transit::id::{OperatorId, TapId};
-use transit::money::Amount;
+use transit::money::{Amount, Balance};
+use transit::time::Moment;
 
 /// A record of a card as a validator saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,21 +55,38 @@ pub struct Told {
     pub by: OperatorId,
 }
 
+/// A debit that the records of a card show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The tap that made it.
+    pub writer: TapId,
+    /// The number of the record that it wrote.
+    pub slot: u32,
+    /// What it took.
+    pub amount: Amount,
+    /// When; where nobody saw its record, when the one after it was made.
+    pub at: Moment,
+}
+
 /// Whether `newer` can be the record written after `older`: it names it, counts on from it, and moves the purse by its
 /// amount.
 pub fn follows(newer: &Record, older: &Record) -> bool {
-    let balance = match newer.kind {
-        RecordKind::Boarding | RecordKind::TapIn | RecordKind::TapOut | RecordKind::Refund => {
-            older.balance_after.checked_debit(newer.amount)
-        }
-        RecordKind::Load => older.balance_after.checked_credit(newer.amount),
-        RecordKind::Sale => Some(older.balance_after),
-        RecordKind::Issued => None,
-    };
     older.tap.is_some()
         && newer.previous == older.tap
         && older.card_sequence.checked_add(1) == Some(newer.card_sequence)
-        && balance == Some(newer.balance_after)
+        && balance_before(newer) == Some(older.balance_after)
+}
+
+/// What was in the purse before `record` was written; `None` of a card's first.
+fn balance_before(record: &Record) -> Option<Balance> {
+    match record.kind {
+        RecordKind::Boarding | RecordKind::TapIn | RecordKind::TapOut | RecordKind::Refund => {
+            record.balance_after.checked_credit(record.amount)
+        }
+        RecordKind::Load => record.balance_after.checked_debit(record.amount),
+        RecordKind::Sale => Some(record.balance_after),
+        RecordKind::Issued => None,
+    }
 }
 
 impl History {
@@ -98,6 +116,25 @@ impl History {
         others
     }
 
+    /// The debits of validators between the oldest and the newest of these records, newest first, those that Transaction
+    /// MACs cover before those that validators saw.
+    pub fn shown(&self) -> Vec<Shown> {
+        let newest = self.proven.iter().map(|record| record.card_sequence).max().unwrap_or(0);
+        let mut shown = Vec::new();
+        for slot in (1..=newest).rev().take_while(|slot| slot + 2 * RECORDS_KEPT > newest) {
+            let unbroken = self.unbroken(slot);
+            let proven = self.proven.iter().filter(|record| record.card_sequence == slot);
+            let seen = unbroken.here.iter().map(|look| &look.record);
+            shown.extend(proven.chain(seen).filter_map(of_record));
+            // A record that nobody saw is named by the one above, and its amount is what the purse lost between.
+            let unseen = |newer: &&&Record| !shown.iter().any(|debit: &Shown| Some(debit.writer) == newer.previous);
+            let newer: Vec<_> = unbroken.above.iter().filter(unseen).copied().collect();
+            let older = || self.proven.iter().filter(|record| record.card_sequence + 1 == slot);
+            shown.extend(newer.iter().flat_map(|newer| older().filter_map(|older| between(older, newer))));
+        }
+        shown
+    }
+
     /// The looks at record `number` and at the one after it, to which an unbroken row leads from a proven record.
     fn unbroken(&self, number: u32) -> Unbroken<'_> {
         let mut unbroken = Unbroken::default();
@@ -110,6 +147,19 @@ impl History {
         }
         unbroken
     }
+}
+
+fn of_record(record: &Record) -> Option<Shown> {
+    let is_debit = !record.is_of_desk() && record.amount > Amount::ZERO;
+    let (slot, amount, at) = (record.card_sequence, record.amount, record.time);
+    record.tap.filter(|_| is_debit).map(|writer| Shown { writer, slot, amount, at })
+}
+
+/// The debit of the one record between two.
+fn between(older: &Record, newer: &Record) -> Option<Shown> {
+    let lost = older.balance_after.minor().checked_sub(balance_before(newer)?.minor())?;
+    let amount = Amount::from_minor(lost).filter(|amount| *amount > Amount::ZERO)?;
+    Some(Shown { writer: newer.previous?, slot: older.card_sequence + 1, amount, at: newer.time })
 }
 
 #[derive(Debug, Default)]

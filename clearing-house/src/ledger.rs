@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `cards:float` | riders, for the value on their cards; it is negative where cards were loaded before desks kept books |
 //! | `suspense:unknown` | whoever the evidence names: fares of taps of which nobody knows whether the card paid |
+//! | `suspense:missing` | whoever the tap names that has not come: debits that cards show |
 //! | `operator:N:payable` | operator N, for rides not yet settled |
 //! | `operator:N:settled` | operator N, by a statement |
 //! | `desk:N:cash` | desk N; negative: the desk owes the cash that it took |
@@ -20,6 +21,8 @@
 //! | an unknown tap | `cards:float` | `suspense:unknown` |
 //! | … turns out committed | `suspense:unknown` | `operator:N:payable` |
 //! | … turns out void | `suspense:unknown` | `cards:float` |
+//! | a debit that a card shows and whose tap has not come when a day is closed | `cards:float` | `suspense:missing` |
+//! | … its tap comes, or the card proves another in its place | `suspense:missing` | `cards:float` |
 //! | a closed day | `operator:N:payable` | `operator:N:settled` |
 //! | paid at a desk | `desk:N:cash` | `suspense:loads` |
 //! | … issued or loaded on the card | `suspense:loads` | `cards:float` |
@@ -51,6 +54,8 @@ use transit::id::{DeviceId, LineNumber, OperatorId, TapId};
 use transit::money::Amount;
 use transit::tap::{Outcome, Tap};
 use transit::time::{Moment, ServiceDay};
+
+use crate::missing::MissingDebit;
 
 /// One event of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +118,13 @@ pub enum EntryKind {
     TakenOver,
     /// A desk put a lost card's value on another.
     Transferred,
+    /// A debit that a card shows, and whose tap has not come.
+    Missing,
+    /// The tap of such a debit came, or the card proves that it was another's.
+    MissingEnded,
 }
 
-const KINDS: [(EntryKind, &str); 12] = [
+const KINDS: [(EntryKind, &str); 14] = [
     (EntryKind::Ride, "ride"),
     (EntryKind::Unknown, "unknown"),
     (EntryKind::UnknownConfirmed, "unknown_confirmed"),
@@ -128,6 +137,8 @@ const KINDS: [(EntryKind, &str); 12] = [
     (EntryKind::PaidBack, "paid_back"),
     (EntryKind::TakenOver, "taken_over"),
     (EntryKind::Transferred, "transferred"),
+    (EntryKind::Missing, "missing"),
+    (EntryKind::MissingEnded, "missing_ended"),
 ];
 
 impl EntryKind {
@@ -227,6 +238,8 @@ pub enum Account {
     CardsFloat,
     /// Fares of unknown taps.
     SuspenseUnknown,
+    /// Debits that cards show, of taps that have not come.
+    SuspenseMissing,
     /// Owed to an operator, not yet settled.
     Payable(OperatorId),
     /// Owed to an operator by a statement.
@@ -246,6 +259,7 @@ impl fmt::Display for Account {
         match self {
             Self::CardsFloat => f.write_str("cards:float"),
             Self::SuspenseUnknown => f.write_str("suspense:unknown"),
+            Self::SuspenseMissing => f.write_str("suspense:missing"),
             Self::Payable(operator) => write!(f, "operator:{}:payable", operator.0),
             Self::Settled(operator) => write!(f, "operator:{}:settled", operator.0),
             Self::DeskCash(desk) => write!(f, "desk:{desk}:cash"),
@@ -264,6 +278,7 @@ impl FromStr for Account {
         let account = match text.split(':').collect::<Vec<_>>()[..] {
             ["cards", "float"] => Self::CardsFloat,
             ["suspense", "unknown"] => Self::SuspenseUnknown,
+            ["suspense", "missing"] => Self::SuspenseMissing,
             ["operator", number, "payable"] => Self::Payable(OperatorId(number.parse().map_err(|_| invalid())?)),
             ["operator", number, "settled"] => Self::Settled(OperatorId(number.parse().map_err(|_| invalid())?)),
             ["desk", number, account] => {
@@ -334,6 +349,16 @@ pub fn unknown_confirmed(tap: &Tap, stamp: Stamp<'_>) -> Entry {
 pub fn unknown_voided(tap: &Tap, stamp: Stamp<'_>) -> Entry {
     let (from, to) = (Account::SuspenseUnknown, Account::CardsFloat);
     of_tap(EntryKind::UnknownVoided, tap, Basis::RecoveredUnknown, stamp, from, to)
+}
+
+/// A debit that a card shows, and whose tap has not come.
+pub fn missing(debit: &MissingDebit, operator: OperatorId, stamp: Stamp<'_>) -> Entry {
+    of_missing(EntryKind::Missing, debit, operator, stamp, (Account::CardsFloat, Account::SuspenseMissing))
+}
+
+/// The end of that: its tap came, or the card proves that it was another's.
+pub fn missing_ended(debit: &MissingDebit, operator: OperatorId, stamp: Stamp<'_>) -> Entry {
+    of_missing(EntryKind::MissingEnded, debit, operator, stamp, (Account::SuspenseMissing, Account::CardsFloat))
 }
 
 /// What a step of a desk's action moves on the card: what its credit or debit named, or, where neither is part of it,
@@ -467,6 +492,27 @@ fn of_tap(kind: EntryKind, tap: &Tap, basis: Basis, stamp: Stamp<'_>, from: Acco
         posted_at: stamp.posted_at,
         currency: stamp.currency.to_owned(),
         postings: movement(from, to, charged(tap)),
+    }
+}
+
+fn of_missing(
+    kind: EntryKind,
+    debit: &MissingDebit,
+    operator: OperatorId,
+    stamp: Stamp<'_>,
+    (from, to): (Account, Account),
+) -> Entry {
+    Entry {
+        kind,
+        tap: Some(debit.tap),
+        operator,
+        line: None,
+        basis: None,
+        service_day: stamp.days.travel,
+        settlement_day: stamp.days.settlement,
+        posted_at: stamp.posted_at,
+        currency: stamp.currency.to_owned(),
+        postings: movement(from, to, debit.amount),
     }
 }
 

@@ -16,6 +16,7 @@
 //! evidence  who wrote which record of a card                 → unknown taps: pending, confirmed, voided
 //! history   older records, as validators read them          → unknown taps that no Transaction MAC reaches
 //! ledger    entries that sum to 0                            → store
+//! missing   debits that cards show and whose taps lack      → in suspense when a day is closed
 //! closing   a day's entries → settle → statement             → stored with its digest, settled once
 //! desk      questions of desks                               → allowances, card states, grants, signed
 //! deny_list blocked and lost cards                           → the file that validators read
@@ -57,6 +58,7 @@ pub mod http;
 pub mod ingest;
 pub mod journey;
 pub mod ledger;
+pub mod missing;
 pub mod od_table;
 pub mod rehearse;
 pub mod settle;

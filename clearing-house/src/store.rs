@@ -23,6 +23,7 @@ mod desks;
 mod gaps;
 mod history;
 mod ledger;
+mod missing;
 mod moments;
 mod suspense;
 mod unproven_limits;

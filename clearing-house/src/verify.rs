@@ -12,6 +12,7 @@
 //! | answers to desks, deny lists | their signature; their chain |
 //! | kept aside, findings, all entries | their digests, chains and receipts; the sums of the postings |
 //! | `suspense:unknown` | the money of the pending unknown taps |
+//! | `suspense:missing` | the debits that records of cards show, whose taps have not come |
 //! | `suspense:loads`, `desk:N:unbacked` | what each action has left, in the order of the ledger |
 //! | closed days and statements | the statements that the ledger gives again |
 
@@ -37,6 +38,7 @@ use crate::store::{Books, ClosedDay, Counted, Receipt, StoreError, StoredEntry, 
 use crate::vault::Proof;
 
 mod desks;
+mod missing;
 
 /// The outcome of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,6 +131,7 @@ impl Audit<'_> {
         }
         self.entries()?;
         self.suspense()?;
+        self.missing()?;
         self.statements()?;
         self.done.gaps = coverage(self.books)?.into_iter().filter(|log| !log.gaps.is_empty()).collect();
         Ok(())
@@ -250,7 +253,12 @@ impl Audit<'_> {
 
     /// The entries of a tap are those that the tap and the evidence give.
     fn tap_entries(&self, tap: &Tap, (at, receipt): (Moment, i64)) -> Result<(), Wrong> {
-        let entries = self.books.entries_of(tap.id)?;
+        let mut entries = self.books.entries_of(tap.id)?;
+        // A card may have shown its debit before it came, which ended with it.
+        let waited: Vec<_> = entries.iter().map(|stored| stored.entry.kind).take(2).collect();
+        if waited == [EntryKind::Missing, EntryKind::MissingEnded] {
+            entries.drain(..2);
+        }
         let kinds: Vec<_> = entries.iter().map(|stored| stored.entry.kind).collect();
         let booked = match tap.outcome {
             Outcome::Done => kinds == [EntryKind::Ride],
@@ -316,7 +324,9 @@ impl Audit<'_> {
             EntryKind::Unknown => ledger::unknown(tap, stamp),
             EntryKind::UnknownConfirmed => ledger::unknown_confirmed(tap, stamp),
             EntryKind::UnknownVoided => ledger::unknown_voided(tap, stamp),
-            EntryKind::Settlement
+            EntryKind::Missing
+            | EntryKind::MissingEnded
+            | EntryKind::Settlement
             | EntryKind::Paid
             | EntryKind::Loaded
             | EntryKind::Sold

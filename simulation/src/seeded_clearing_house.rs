@@ -37,7 +37,7 @@ pub struct Books {
     pub actions: Vec<SealedAction>,
     /// The entries of the ledger, in order.
     pub entries: Vec<BookedEntry>,
-    /// The balances of the accounts.
+    /// The balances of the accounts that are not even.
     pub balances: BTreeMap<String, i64>,
     /// Names and verdicts of what was kept aside.
     pub kept_aside: Vec<(String, String)>,
@@ -240,9 +240,11 @@ impl House {
                     Ok(BookedEntry { kind: row.get(0)?, tap: row.get(1)?, operator: row.get(2)?, amount: row.get(3)? })
                 },
             )?,
-            balances: rows(&books, "SELECT account, sum(amount) FROM posting GROUP BY account", |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
+            balances: rows(
+                &books,
+                "SELECT account, sum(amount) FROM posting GROUP BY account HAVING sum(amount) <> 0",
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?
             .into_iter()
             .collect(),
             kept_aside: rows(&books, "SELECT coalesce(tap, ''), verdict FROM kept_aside", |row| {

@@ -67,6 +67,8 @@ fn money_is_conserved(finished: &Finished) -> Result<(), String> {
     let held: i64 = waiting.values().sum();
     let suspense = balance("suspense:unknown");
     ensure(held == suspense, || format!("suspense:unknown holds {suspense}, and {held} waits there"))?;
+    let missing = balance("suspense:missing");
+    ensure(missing == 0, || format!("suspense:missing holds {missing}, and every tap has come"))?;
     let not_taken = |name: &Name| !finished.model.commits.contains_key(name);
     let on_cards: i64 = waiting.iter().filter(|(name, _)| not_taken(name)).map(|(_, amount)| amount).sum();
     let unbooked: i64 = unbooked_loads(finished).iter().map(|(_, load)| load.amount).sum();

@@ -13,6 +13,7 @@ use crate::evidence::{self, Resolution, Writing};
 use crate::finding::{Finding, FindingKind, about};
 use crate::journey;
 use crate::ledger::{self, EntryKind};
+use crate::missing;
 use crate::store::StoreError;
 use crate::vault::Proof;
 
@@ -86,6 +87,7 @@ impl Upload<'_> {
         let proven = tap.outcome == Outcome::Done && proof == Proof::Right;
         self.books.insert_tap(tap, sealed, proven, self.receipt)?;
         self.adds_rows = true;
+        missing::came(self.books, self.config, tap.id, self.at)?;
 
         if tap.id.sequence == 1 && sealed.previous_hash() != CHAIN_START {
             let detail = match self.books.tap_with_hash(tap.id.device, sealed.previous_hash())? {
@@ -148,7 +150,7 @@ impl Upload<'_> {
     /// Posts what became of an unknown tap, once something shows it.
     pub(super) fn resolve_tap(&self, unknown: &Tap) -> Result<(), StoreError> {
         let entries = self.books.entries_of(unknown.id)?;
-        let pending = matches!(&entries[..], [only] if only.entry.kind == EntryKind::Unknown);
+        let pending = entries.last().is_some_and(|last| last.entry.kind == EntryKind::Unknown);
         if !pending {
             return Ok(());
         }

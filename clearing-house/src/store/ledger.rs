@@ -195,7 +195,8 @@ impl Books<'_> {
 
     /// An entry about a tap or an action that is not in the books.
     pub(crate) fn stray_entry(&self) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT id FROM entry WHERE tap IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tap WHERE tap.id = entry.tap) \
+        let sql = "SELECT id FROM entry WHERE tap IS NOT NULL AND kind NOT IN ('missing', 'missing_ended') \
+                   AND NOT EXISTS (SELECT 1 FROM tap WHERE tap.id = entry.tap) \
                    AND NOT EXISTS (SELECT 1 FROM action WHERE action.id = entry.tap) LIMIT 1";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
     }

@@ -22,6 +22,7 @@ mod ingest;
 mod journey;
 mod ledger;
 mod migration;
+mod missing;
 mod od_table;
 mod properties;
 mod rehearse;
