@@ -38,6 +38,8 @@ const PURSE: (&str, &str) = ("50000", "100000");
 pub const FARE: i64 = 8000;
 /// The pass-back window of the tariff.
 const PASS_BACK_WINDOW_S: u32 = 300;
+/// As validators read where their configuration does not say.
+const OLDER_RECORDS: u8 = 2;
 /// From the last presentation to the later good tap.
 const BEFORE_LATER_TAP_S: u32 = 3600;
 
@@ -68,7 +70,7 @@ struct Debit {
 /// What one card's taps came to, in numbers of taps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Committed debits that are neither booked nor waiting in suspense.
+    /// Committed debits that are neither booked nor waiting in suspense, with their taps or without.
     pub lost: u32,
     /// Fares booked for an operator that the card was not charged.
     pub phantom: u32,
@@ -78,6 +80,8 @@ pub struct Count {
     pub free_rides: u32,
     /// Unknown taps that wait in suspense.
     pub suspense: u32,
+    /// Debits in suspense whose taps have not come.
+    pub named: u32,
     /// Lost debits that the board of gaps does not count as missing.
     pub unshown: u32,
     /// The money of the books is not that of their taps.
@@ -95,8 +99,8 @@ pub struct Verdict {
     pub after_tap: [Count; SITES.len()],
     /// At how many of [`SITES`] the later tap let the rider in on an earlier debit, so that one more had to come.
     pub recoveries: u32,
-    /// Where a log was destroyed: after one later good tap that read older records after its green.
-    pub after_older_records: Option<Count>,
+    /// Where a log was destroyed: after one later good tap that read older records after its green, at each of [`SITES`].
+    pub after_older_records: Option<[Count; SITES.len()]>,
 }
 
 /// Everything that schedules are played with.
@@ -105,8 +109,8 @@ pub struct Bench {
     /// Kept as long as the bench is used.
     _folder: TempDir,
     gates: [Gate; SITES.len()],
-    /// The validator elsewhere, where it reads older records after its green.
-    reads_older: Gate,
+    /// The same where they read older records after each green.
+    reads_older: [Gate; SITES.len()],
     books: Books,
     fixture: Fixture,
     tariff: Tariff,
@@ -125,7 +129,8 @@ impl Bench {
         fs::create_dir(&older).map_err(Failed::system(format!("making {}", older.display())))?;
         let gate = |site| Gate::new(site, folder.path(), fixtures, intents, 0);
         let gates = [gate(SITES[0])?, gate(SITES[1])?, gate(SITES[2])?];
-        let reads_older = Gate::new(SITES[ELSEWHERE], &older, fixtures, intents, 2)?;
+        let gate = |site| Gate::new(site, &older, fixtures, intents, OLDER_RECORDS);
+        let reads_older = [gate(SITES[0])?, gate(SITES[1])?, gate(SITES[2])?];
         let books = Books::open(folder.path(), fixtures, &SITES)?;
         let keys = TestKeys::load(&fixtures.join("keys/test-card-keys.toml")).map_err(Failed::unexpected)?;
         let path = richer_card(&fixtures.join("cards"), folder.path())?;
@@ -215,14 +220,12 @@ impl Bench {
             verdict.recoveries += u32::from(is_recovery);
         }
         if verdict.log_destroyed {
-            let gate = &mut self.reads_older;
-            let left = present(gate, ELSEWHERE, &self.fixture, state, BEFORE_LATER_TAP_S, Fault::None)?;
-            let later = after(&self.fixture, state, ELSEWHERE, BEFORE_LATER_TAP_S, left)?;
-            self.books.empty()?;
-            for (site, log) in SITES.iter().zip(&later.logs) {
-                self.books.upload(*site, log, &mut outbox(), Moment(later.at.0 + 60))?;
+            let mut after = [Count::default(); SITES.len()];
+            for (gate, count) in after.iter_mut().enumerate() {
+                let (later, _) = self.later(state, gate, true)?;
+                [_, *count] = self.counts(state, &later)?;
             }
-            verdict.after_older_records = Some(self.count(&later)?);
+            verdict.after_older_records = Some(after);
         }
         Ok(verdict)
     }
@@ -233,24 +236,41 @@ impl Bench {
     /// # Errors
     /// Something fails without a fault.
     pub fn settle_at(&mut self, state: &State, gate: usize) -> Result<(Count, Count, bool), Failed> {
-        let mut later = self.present(state, gate, BEFORE_LATER_TAP_S, Fault::None)?;
+        let (later, is_recovery) = self.later(state, gate, false)?;
+        let [at_once, after_tap] = self.counts(state, &later)?;
+        Ok((at_once, after_tap, is_recovery))
+    }
+
+    /// After one later good tap at `gate`, which then reads older records or not.
+    fn later(&mut self, state: &State, gate: usize, reads_older: bool) -> Result<(State, bool), Failed> {
+        let gates = if reads_older { &mut self.reads_older } else { &mut self.gates };
+        let fixture = &self.fixture;
+        let mut tap = |state: &State| {
+            let left = present(&mut gates[gate], gate, fixture, state, BEFORE_LATER_TAP_S, Fault::None)?;
+            after(fixture, state, gate, BEFORE_LATER_TAP_S, left)
+        };
+        let later = tap(state)?;
         let is_recovery = later.card == state.card;
-        if is_recovery {
-            // Nothing was written on the card, so that nothing is proven: the next tap is the one.
-            later = self.present(&later, gate, BEFORE_LATER_TAP_S, Fault::None)?;
-        }
+        // Nothing was written on the card then, so that nothing is proven: the next tap is the one.
+        Ok((if is_recovery { tap(&later)? } else { later }, is_recovery))
+    }
+
+    /// What is counted when `state` was uploaded, and when `later` was after it.
+    fn counts(&mut self, state: &State, later: &State) -> Result<[Count; 2], Failed> {
         self.books.empty()?;
         let mut outboxes = SITES.map(|_| outbox());
         let mut counts = [Count::default(); 2];
-        for (state, count) in [state, &later].into_iter().zip(&mut counts) {
+        for (state, count) in [state, later].into_iter().zip(&mut counts) {
             for (site, (log, outbox)) in SITES.iter().zip(state.logs.iter().zip(&mut outboxes)) {
                 self.books.upload(*site, log, outbox, Moment(state.at.0 + 60))?;
+            }
+            if state.at == later.at && state.log_destroyed() {
+                self.books.close_day(Moment(state.at.0 + 120), &self.tariff.calendar)?;
             }
             *count = self.count(state)?;
         }
         self.books.verify()?;
-        let [at_once, after_tap] = counts;
-        Ok((at_once, after_tap, is_recovery))
+        Ok(counts)
     }
 
     /// Compares the books with the card and with what the rider saw.
@@ -258,7 +278,8 @@ impl Bench {
         let debits = debits(&self.fixture, &state.card)?;
         let charged: BTreeSet<TapId> = debits.iter().map(|debit| debit.tap).collect();
         let booked = self.books.look()?;
-        let is_lost = |tap: &&TapId| !booked.paid.contains_key(tap) && !booked.pending.contains(tap);
+        let waits = |tap: &TapId| booked.pending.contains(tap) || booked.missing.contains(tap);
+        let is_lost = |tap: &&TapId| !booked.paid.contains_key(tap) && !waits(tap);
         let lost = number(charged.iter().filter(is_lost).count());
         let shown = if lost == 0 { 0 } else { self.books.missing_of_cards()? };
         let double = debits.windows(2).filter(|pair| is_double(pair)).count();
@@ -269,6 +290,7 @@ impl Bench {
             double: number(double),
             free_rides: state.free_rides,
             suspense: number(booked.pending.len()),
+            named: number(booked.missing.len()),
             unshown: lost.saturating_sub(shown),
             money_differs: u32::from(!booked.adds_up(fare)),
         })
@@ -277,9 +299,13 @@ impl Bench {
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, phantom, double, free_rides, suspense, unshown, money_differs } = self;
+        let Self { lost, phantom, double, free_rides, suspense, named, unshown, money_differs } = self;
         write!(f, "lost {lost} ({unshown} not shown), phantom {phantom}, double {double}, free rides {free_rides}, ")?;
-        write!(f, "in suspense {suspense}{}", if *money_differs > 0 { ", the money differs" } else { "" })
+        write!(
+            f,
+            "in suspense {suspense} and without their taps {named}{}",
+            if *money_differs > 0 { ", the money differs" } else { "" }
+        )
     }
 }
 
@@ -386,10 +412,12 @@ fn is_double(pair: &[Debit]) -> bool {
     earlier.stop == later.stop && earlier.at.distance_s(later.at) < PASS_BACK_WINDOW_S
 }
 
-/// How often a fare was booked that the card was not charged, or once more than it was.
+/// How often a fare was booked, or waits without its tap, that the card was not charged, or once more than it was.
 fn phantoms(booked: &Booked, charged: &BTreeSet<TapId>) -> u32 {
     let of = |(tap, times): (&TapId, &u32)| if charged.contains(tap) { times - 1 } else { *times };
-    booked.paid.iter().map(of).sum()
+    let is_made_up =
+        |tap: &&TapId| !charged.contains(tap) || booked.paid.contains_key(tap) || booked.pending.contains(tap);
+    booked.paid.iter().map(of).sum::<u32>() + number(booked.missing.iter().filter(is_made_up).count())
 }
 
 fn number(count: usize) -> u32 {

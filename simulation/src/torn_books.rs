@@ -11,7 +11,7 @@ use transit::id::TapId;
 use transit::money::Amount;
 use transit::sync::{Acknowledgement, Verdict};
 use transit::tap::SealedTap;
-use transit::time::Moment;
+use transit::time::{Moment, ServiceCalendar};
 use validator::link::check_acknowledgement;
 use validator::outbox::{Cursor, Next, Outbox};
 
@@ -33,10 +33,14 @@ pub struct Booked {
     pub paid: BTreeMap<TapId, u32>,
     /// The unknown taps whose fares wait.
     pub pending: BTreeSet<TapId>,
+    /// The taps that have not come and whose debits wait, because their card shows them.
+    pub missing: BTreeSet<TapId>,
     /// What all operators are owed, in minor units.
     pub payable_minor: i64,
     /// What waits in suspense, in minor units.
     pub suspense_minor: i64,
+    /// What waits of taps that have not come, in minor units.
+    pub missing_minor: i64,
     /// What was taken from the cards, in minor units.
     pub from_cards_minor: i64,
     /// Findings and alarms by kind.
@@ -141,7 +145,8 @@ impl Books {
     /// SQLite refuses, or a name of a tap is none.
     pub fn look(&self) -> Result<Booked, Failed> {
         let mut booked = Booked::default();
-        let entries: Vec<(String, String)> = self.rows("SELECT kind, tap FROM entry ORDER BY id")?;
+        let entries: Vec<(String, String)> =
+            self.rows("SELECT kind, tap FROM entry WHERE tap IS NOT NULL ORDER BY id")?;
         for (kind, tap) in entries {
             let tap: TapId = tap.parse().map_err(|_| Failed::Unexpected(format!("`{tap}` names no tap")))?;
             match kind.as_str() {
@@ -156,6 +161,12 @@ impl Books {
                 "unknown_voided" => {
                     booked.pending.remove(&tap);
                 }
+                "missing" => {
+                    booked.missing.insert(tap);
+                }
+                "missing_ended" => {
+                    booked.missing.remove(&tap);
+                }
                 _ => return Err(Failed::Unexpected(format!("an entry of kind {kind}"))),
             }
         }
@@ -163,6 +174,7 @@ impl Books {
         for (account, balance) in balances {
             match account.as_str() {
                 "suspense:unknown" => booked.suspense_minor += balance,
+                "suspense:missing" => booked.missing_minor += balance,
                 "cards:float" => booked.from_cards_minor -= balance,
                 _ => booked.payable_minor += balance,
             }
@@ -179,6 +191,15 @@ impl Books {
     pub fn missing_of_cards(&mut self) -> Result<u32, Failed> {
         let missing = self.clearing_house.gaps().map_err(Failed::unexpected)?.of_cards.missing;
         Ok(u32::try_from(missing).unwrap_or(u32::MAX))
+    }
+
+    /// Closes the service day of `at`.
+    ///
+    /// # Errors
+    /// The books refuse.
+    pub fn close_day(&mut self, at: Moment, calendar: &ServiceCalendar) -> Result<(), Failed> {
+        self.clearing_house.settle(calendar.service_day(at), at).map_err(Failed::unexpected)?;
+        Ok(())
     }
 
     /// Checks the books as `clearing-house verify` does.
@@ -207,10 +228,11 @@ impl Booked {
     pub fn adds_up(&self, fare: Amount) -> bool {
         let of = |taps: u32| i64::from(taps) * fare.minor();
         let paid = self.paid.values().sum();
-        let pending = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        let number = |taps: &BTreeSet<TapId>| u32::try_from(taps.len()).unwrap_or(u32::MAX);
         self.payable_minor == of(paid)
-            && self.suspense_minor == of(pending)
-            && self.from_cards_minor == self.payable_minor + self.suspense_minor
+            && self.suspense_minor == of(number(&self.pending))
+            && self.missing_minor == of(number(&self.missing))
+            && self.from_cards_minor == self.payable_minor + self.suspense_minor + self.missing_minor
     }
 }
 

@@ -35,10 +35,12 @@ pub struct Report {
     pub money_differs: u64,
     /// Unknown taps in suspense while the card has not been seen again.
     pub suspense: u64,
-    /// Unknown taps in suspense after one later good tap.
+    /// Unknown taps in suspense after one later good tap, in schedules without a destroyed log.
     pub suspense_after_tap: u64,
-    /// The part of them in schedules in which a log was destroyed.
+    /// The same in schedules in which a log was destroyed.
     pub log_destroyed_suspense_after_tap: u64,
+    /// The same after one later good tap that read two older records.
+    pub log_destroyed_suspense_after_older_records: u64,
     /// Schedules after which the later tap at one validator or other let the rider in on an earlier debit, so that the
     /// one after it is the later tap.
     pub recovered_later: u64,
@@ -52,8 +54,8 @@ pub struct Report {
     pub log_destroyed_unshown_after_tap: u64,
     /// Lost debits after one later good tap that read two older records.
     pub log_destroyed_lost_after_older_records: u64,
-    /// … that the board of gaps does not count as missing either.
-    pub log_destroyed_unshown_after_older_records: u64,
+    /// Debits in suspense after that whose taps are lost.
+    pub log_destroyed_named_after_older_records: u64,
     /// The first schedules that came to what must not be.
     pub problems: Vec<String>,
 }
@@ -73,7 +75,6 @@ impl Report {
         self.double += all(|count| count.double);
         self.free_rides += all(|count| count.free_rides);
         self.money_differs += all(|count| count.money_differs);
-        self.suspense_after_tap += worst(|count| count.suspense);
         if *log_destroyed {
             self.log_destroyed_schedules += schedules;
             self.log_destroyed_suspense_after_tap += worst(|count| count.suspense);
@@ -81,17 +82,25 @@ impl Report {
             self.log_destroyed_lost_after_tap += worst(|count| count.lost);
             self.log_destroyed_unshown_after_tap += worst(|count| count.unshown);
             let after = after_older_records.unwrap_or_default();
-            self.log_destroyed_lost_after_older_records += times(after.lost);
-            self.log_destroyed_unshown_after_older_records += times(after.unshown);
+            let worst = |count: fn(&Count) -> u32| times(after.iter().map(count).max().unwrap_or(0));
+            self.phantom += worst(|count| count.phantom);
+            self.money_differs += worst(|count| count.money_differs);
+            self.log_destroyed_suspense_after_older_records += worst(|count| count.suspense);
+            self.log_destroyed_lost_after_older_records += worst(|count| count.lost);
+            self.log_destroyed_named_after_older_records += worst(|count| count.named);
         } else {
+            self.suspense_after_tap += worst(|count| count.suspense);
             self.lost += all(|count| count.lost);
         }
         let wrong = |count: &Count| count.phantom + count.double + count.free_rides + count.money_differs;
         let lost = |count: &Count| if *log_destroyed { 0 } else { count.lost };
-        let is_wrong = after_tap.iter().any(|count| wrong(count) + lost(count) + count.suspense > 0)
+        let waits = |count: &Count| if *log_destroyed { 0 } else { count.suspense };
+        let is_wrong = after_tap.iter().any(|count| wrong(count) + lost(count) + waits(count) > 0)
+            || after_older_records.iter().flatten().any(|count| wrong(count) + count.lost > 0)
             || wrong(at_once) + lost(at_once) > 0;
         if is_wrong && self.problems.len() < PROBLEMS_SHOWN {
-            let after: Vec<_> = after_tap.iter().map(Count::to_string).collect();
+            let after = after_tap.iter().chain(after_older_records.iter().flatten());
+            let after: Vec<_> = after.map(Count::to_string).collect();
             self.problems.push(format!(
                 "{}: {at_once}; after one later tap at each validator: {}",
                 told(path),
@@ -104,7 +113,7 @@ impl Report {
     pub fn is_good(&self) -> bool {
         let Self { lost, phantom, double, free_rides, money_differs, suspense_after_tap, .. } = self;
         [lost, phantom, double, free_rides, money_differs, suspense_after_tap].into_iter().all(|count| *count == 0)
-            && self.log_destroyed_unshown_after_tap == 0
+            && self.log_destroyed_unshown_after_tap + self.log_destroyed_lost_after_older_records == 0
     }
 
     /// Prints the report, as JSON or for people.
@@ -134,6 +143,11 @@ impl Report {
             ("torn_log_destroyed_schedules", Value::from(self.log_destroyed_schedules)),
             ("torn_log_destroyed_lost_after_tap", Value::from(self.log_destroyed_lost_after_tap)),
             ("torn_log_destroyed_unshown_after_tap", Value::from(self.log_destroyed_unshown_after_tap)),
+            ("torn_log_destroyed_lost_after_older_records", Value::from(self.log_destroyed_lost_after_older_records)),
+            (
+                "torn_log_destroyed_suspense_after_older_records",
+                Value::from(self.log_destroyed_suspense_after_older_records),
+            ),
         ];
         figures::merge(folder, own)
     }
@@ -152,14 +166,15 @@ impl fmt::Display for Report {
         line("schedules after which the books do not add up", self.money_differs)?;
         line("unknown taps in suspense, the card not seen again", self.suspense)?;
         line("unknown taps in suspense after one later good tap", self.suspense_after_tap)?;
-        line("… of them in schedules with a log destroyed", self.log_destroyed_suspense_after_tap)?;
         line("schedules whose later tap first let in on an earlier debit", self.recovered_later)?;
         line("schedules with a log destroyed", self.log_destroyed_schedules)?;
         line("… debits that are in no books, the card not seen again", self.log_destroyed_lost)?;
         line("… debits that are in no books after one later good tap", self.log_destroyed_lost_after_tap)?;
         line("… of them not on the board of gaps", self.log_destroyed_unshown_after_tap)?;
+        line("… unknown taps in suspense after it", self.log_destroyed_suspense_after_tap)?;
         line("… in no books after a later tap that read older records", self.log_destroyed_lost_after_older_records)?;
-        line("… of them not on the board of gaps", self.log_destroyed_unshown_after_older_records)?;
+        line("… in suspense without their taps after it", self.log_destroyed_named_after_older_records)?;
+        line("… unknown taps in suspense after it", self.log_destroyed_suspense_after_older_records)?;
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }

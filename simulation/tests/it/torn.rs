@@ -47,6 +47,21 @@ fn a_row_of_lost_answers_leaves_nothing_in_suspense() {
     }
 }
 
+/// What destroyed logs held, up to four in a row and beside lost answers, is in the books once a later tap has read older
+/// records: in suspense, by the name of its tap.
+#[test]
+fn a_destroyed_log_loses_nothing_once_older_records_are_read() {
+    const LOST: &[Fault] = &[Fault::LogDestroyed];
+    const OR_TORN: &[Fault] = &[Fault::LostAfter(Exchange::Commit), Fault::LogDestroyed];
+    for (presentations, faults) in [(4, LOST), (3, OR_TORN)] {
+        let rows = explored(presentations, faults, Intents::Kept);
+        assert_eq!(rows.problems, [""; 0]);
+        assert!(rows.is_good() && rows.log_destroyed_lost_after_tap > 0);
+        assert_eq!(rows.log_destroyed_lost_after_older_records, 0);
+        assert!(rows.log_destroyed_named_after_older_records > 0);
+    }
+}
+
 /// The outcome reaches the disk with the next intent, or once no card comes. The green on a debit whose own answer was
 /// lost is forgotten as well.
 #[test]
