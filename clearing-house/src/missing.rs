@@ -95,7 +95,7 @@ pub(crate) fn waiting(books: &Books<'_>, config: &Config) -> Result<Vec<WaitingD
             operator,
             card: debit.card,
             amount_minor: debit.amount,
-            travel_day: config.tariff.calendar.service_day(debit.at),
+            travel_day: config.tariffs.calendar().service_day(debit.at),
             booked_at: entries.first().map_or(debit.at, |stored| stored.entry.posted_at),
         });
     }
@@ -113,7 +113,7 @@ fn book(
     for Shown { writer: tap, slot, amount, at: made } in books.history_to(card, (first, last))?.shown() {
         let Some(operator) = config.devices.get(&tap.device).copied() else { continue };
         let is_between = first < slot && slot < last;
-        let is_over = config.tariff.calendar.service_day(made) <= day;
+        let is_over = config.tariffs.calendar().service_day(made) <= day;
         if !is_between || !is_over || books.is_known(tap)? || books.is_slot_missing(card, slot, tap)? {
             continue;
         }
@@ -135,9 +135,9 @@ fn end(
 }
 
 fn stamp<'a>(books: &Books<'_>, config: &'a Config, made: Moment, at: Moment) -> Result<Stamp<'a>, StoreError> {
-    let tariff = &config.tariff;
-    let (travel, entered) = (tariff.calendar.service_day(made), tariff.calendar.service_day(at));
+    let tariffs = &config.tariffs;
+    let (travel, entered) = (tariffs.calendar().service_day(made), tariffs.calendar().service_day(at));
     let closed = books.closed_days()?;
     let days = ledger::days(travel, entered, |day| closed.iter().any(|(closed, _)| closed.service_day == day));
-    Ok(Stamp { days, posted_at: at, currency: &tariff.currency.code })
+    Ok(Stamp { days, posted_at: at, currency: &tariffs.currency().code })
 }
