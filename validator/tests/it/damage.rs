@@ -22,7 +22,7 @@ mod migrations {
 
 /// The files of a log: itself, its WAL, its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Files {
+pub(crate) struct Files {
     log: Vec<u8>,
     wal: Vec<u8>,
     head: Vec<u8>,
@@ -34,7 +34,7 @@ impl Files {
         Self { log: read(""), wal: read("-wal"), head: read(".head") }
     }
 
-    fn lay_down(&self) -> (TempDir, PathBuf) {
+    pub(crate) fn lay_down(&self) -> (TempDir, PathBuf) {
         let folder = memory_folder();
         let log = folder.path().join("tap.db");
         for (suffix, bytes) in [("", &self.log), ("-wal", &self.wal), (".head", &self.head)] {
@@ -46,11 +46,11 @@ impl Files {
     }
 }
 
-fn beside(log: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(log: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", log.display()))
 }
 
-fn open(log: &Path) -> Result<(TapLog, StartUp), LogFailed> {
+pub(crate) fn open(log: &Path) -> Result<(TapLog, StartUp), LogFailed> {
     TapLog::open(log, DeviceId::new(101).unwrap(), 1, BOOT)
 }
 
@@ -70,7 +70,7 @@ fn append(log: &mut TapLog, like: &Tap, count: u32) {
 
 /// The files of a log of `count` taps whose process was killed: the WAL holds the last of them, and the head names
 /// all but the last `unflushed`.
-fn killed_log(count: u32, unflushed: u32) -> Files {
+pub(crate) fn killed_log(count: u32, unflushed: u32) -> Files {
     let like = some_tap();
     let folder = memory_folder();
     let path = folder.path().join("tap.db");
@@ -101,7 +101,7 @@ fn acknowledge(log: &mut TapLog, path: &Path) {
     log.acknowledge(taps.collect()).wait().unwrap();
 }
 
-fn head(epoch: u8, sequence: u32, hash: &[u8; 32], begun: bool, kept: Option<&str>) -> Vec<u8> {
+pub(crate) fn head(epoch: u8, sequence: u32, hash: &[u8; 32], begun: bool, kept: Option<&str>) -> Vec<u8> {
     let kept = kept.map_or(String::new(), |kept| format!(r#","kept":"{kept}""#));
     let hash = hex::encode(hash);
     let json =
@@ -110,7 +110,7 @@ fn head(epoch: u8, sequence: u32, hash: &[u8; 32], begun: bool, kept: Option<&st
     format!("{json}\n{check}\n").into_bytes()
 }
 
-fn sealed(log: &Path) -> Vec<SealedTap> {
+pub(crate) fn sealed(log: &Path) -> Vec<SealedTap> {
     let log = Connection::open(log).unwrap();
     let mut statement = log.prepare("SELECT sealed FROM tap ORDER BY sequence").unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
@@ -332,6 +332,19 @@ fn no_first_log_is_begun_where_the_head_cannot_be_read() {
 }
 
 #[test]
+fn a_flush_of_nothing_writes_nothing() {
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let (mut log, _) = open(&path).unwrap();
+    append(&mut log, &some_tap(), 3);
+    log.flush().wait().unwrap();
+    let before = Files::of(&path);
+    log.flush().wait().unwrap();
+    let after = Files::of(&path);
+    assert!((after.log, after.wal) == (before.log, before.wal));
+}
+
+#[test]
 fn a_log_that_is_closed_has_its_head_in_its_place() {
     let like = some_tap();
     let folder = tempfile::tempdir().unwrap();
@@ -385,6 +398,13 @@ fn a_new_log_has_the_schema_that_logs_out_there_have() {
     );
 }
 
+/// An empty log as the first version of this program made it.
+pub(crate) fn make_first_version(path: &Path) {
+    let mut old = Connection::open(path).unwrap();
+    let first = refinery::Target::Version(1);
+    migrations::migrations::runner().set_grouped(true).set_target(first).run(&mut old).unwrap();
+}
+
 #[test]
 fn a_log_of_the_first_version_is_taken_over_with_its_taps() {
     let whole = killed_log(12, 0);
@@ -392,9 +412,8 @@ fn a_log_of_the_first_version_is_taken_over_with_its_taps() {
     let taps = sealed(&path);
     let folder = memory_folder();
     let path = folder.path().join("tap.db");
-    let mut old = Connection::open(&path).unwrap();
-    let first = refinery::Target::Version(1);
-    migrations::migrations::runner().set_grouped(true).set_target(first).run(&mut old).unwrap();
+    make_first_version(&path);
+    let old = Connection::open(&path).unwrap();
     old.execute("INSERT INTO log (one, device, epoch, durable_through) VALUES (1, 101, 1, 12)", []).unwrap();
     for (sequence, tap) in (1_u32..).zip(&taps) {
         old.execute("INSERT INTO tap VALUES (?1, ?2)", (sequence, tap.as_bytes().as_slice())).unwrap();

@@ -24,6 +24,7 @@ mod process;
 mod real;
 mod retap;
 mod salvage;
+mod start_up;
 mod tariff_versions;
 mod torn;
 mod world;
