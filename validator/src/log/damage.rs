@@ -33,7 +33,7 @@ pub(super) fn open_or_begin_anew(
         return Err(LogFailed::NotOurs { path, why: other_device(head.device, device) });
     }
     if let Some(head) = head.as_ref().filter(|head| !head.begun) {
-        move_away(&files.log, head).map_err(|source| not_kept(files, source))?;
+        go_on_moving(&files.log, head).map_err(|source| not_kept(files, source))?;
     }
     let exists = files.log.exists();
     let why = match (&head, exists) {
@@ -80,9 +80,10 @@ fn begin_anew(
         let why = format!("{why}, and epoch {} was the last: register this validator under another number", head.epoch);
         return Err(LogFailed::Damaged { path: files.log.clone(), why });
     };
-    next.write(&files.head).and_then(|()| move_away(&files.log, &next)).map_err(|source| not_kept(files, source))?;
-    let (store, memory) = open_store(files, device, Some(&next), Some(&next))?;
     let kept = kept.map(|name| files.log.with_file_name(name));
+    let moved = || kept.as_ref().map_or(Ok(()), |kept| move_away(&files.log, kept));
+    next.write(&files.head).and_then(|()| moved()).map_err(|source| not_kept(files, source))?;
+    let (store, memory) = open_store(files, device, Some(&next), Some(&next))?;
     Ok((store, memory, Some(BegunAnew { epoch: next.epoch, why, kept })))
 }
 
@@ -116,14 +117,18 @@ fn free_name(path: &Path) -> io::Result<Option<String>> {
     Ok(numbered.find(|name| with_beside(&path.with_file_name(name)).iter().all(|path| !path.exists())))
 }
 
-/// Moves the log of the epoch before away, as far as that has not happened.
-fn move_away(log: &Path, head: &Head) -> io::Result<()> {
+/// Moves the log of the epoch before away, as far as a start that died has not done it.
+fn go_on_moving(log: &Path, head: &Head) -> io::Result<()> {
     let Some(kept) = head.kept.as_ref().map(|name| log.with_file_name(name)) else { return Ok(()) };
     if log.exists() && (kept.exists() || claimed_epoch(log) == Some(head.epoch)) {
         // The log there is the new one.
         return Ok(());
     }
-    for (from, to) in with_beside(log).into_iter().zip(with_beside(&kept)) {
+    move_away(log, &kept)
+}
+
+fn move_away(log: &Path, kept: &Path) -> io::Result<()> {
+    for (from, to) in with_beside(log).into_iter().zip(with_beside(kept)) {
         if from.exists() && !to.exists() {
             fs::rename(from, to)?;
         }

@@ -45,6 +45,7 @@ fn rows_that_are_not_what_was_written_are_damage() {
         ("UPDATE log SET anchor_hash = randomblob(32)", "tap 101-1-1 does not go on from the one before it"),
         ("UPDATE log SET durable_through = 13", "13 taps were on the disk, and it ends with 12"),
         ("UPDATE log SET device = 102", "it says that it is device 102's, and its head does not"),
+        ("UPDATE log SET epoch = 2", "tap 101-1-1 is in the place 1 of 101-2-1"),
         ("DELETE FROM log", "it does not say whose it is"),
         ("INSERT INTO intent SELECT 1, sealed FROM tap WHERE sequence = 12", "the tap under way is not the next one"),
         ("CREATE TABLE another (one)", OTHER_TABLES),
