@@ -2,7 +2,7 @@ use jiff::civil::time;
 use jiff::tz::TimeZone;
 use transit::id::TapId;
 use transit::money::{Amount, Balance, Currency};
-use transit::time::{Moment, ServiceCalendar, ServiceDay};
+use transit::time::{Moment, Month, ServiceCalendar, ServiceDay};
 
 #[test]
 fn amounts_are_written_as_the_country_writes_them() {
@@ -47,6 +47,35 @@ fn a_service_day_begins_at_four_in_hanoi() {
     assert_eq!(day("2026-11-24T04:00:00+07:00"), "2026-11-24");
     assert_eq!(hanoi.local_time(Moment(0)), "08:00");
     assert_eq!(Moment(1_795_489_200).to_string(), "2026-11-24T03:00:00Z");
+}
+
+#[test]
+fn the_seconds_of_a_service_day_are_counted_from_its_begin() {
+    let calendar = |day_starts_at| ServiceCalendar { time_zone: TimeZone::UTC, day_starts_at };
+    let (four, odd) = (calendar(time(4, 0, 0, 0)), calendar(time(4, 30, 15, 0)));
+    let table = [
+        (&four, time(4, 0, 0, 0), 0),
+        (&four, time(4, 0, 1, 0), 1),
+        (&four, time(4, 1, 0, 0), 60),
+        (&four, time(5, 0, 0, 0), 3_600),
+        (&four, time(1, 0, 0, 0), 75_600),
+        (&four, time(3, 59, 59, 0), 86_399),
+        (&odd, time(4, 30, 15, 0), 0),
+        (&odd, time(5, 31, 16, 0), 3_661),
+        (&odd, time(4, 30, 14, 0), 86_399),
+    ];
+    for (calendar, local, expected) in table {
+        assert_eq!(calendar.second_of_day(local), expected, "{local} of a day from {}", calendar.day_starts_at);
+    }
+}
+
+/// Cards and their readers count months alike.
+#[test]
+fn months_are_counted_from_2000() {
+    let table = [("2000-01-01", 0), ("2000-02-01", 1), ("2001-01-01", 12), ("2026-11-24", 322), ("2026-12-31", 323)];
+    for (day, expected) in table {
+        assert_eq!(Month::of(day.parse().unwrap()).since_2000(), expected, "{day}");
+    }
 }
 
 #[test]
