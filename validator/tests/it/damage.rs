@@ -344,6 +344,18 @@ fn a_flush_of_nothing_writes_nothing() {
     assert!((after.log, after.wal) == (before.log, before.wal));
 }
 
+/// A head that says what the log says is not written again: it may lie on a medium that wears.
+#[test]
+fn a_head_that_is_right_is_left_alone() {
+    let (_folder, path) = killed_log(12, 0).lay_down();
+    let head = beside(&path, ".head");
+    fs::File::options().write(true).open(&head).unwrap().set_modified(UNIX_EPOCH).unwrap();
+    let (mut log, _) = open(&path).unwrap();
+    log.flush().wait().unwrap();
+    drop(log);
+    assert_eq!(fs::metadata(&head).unwrap().modified().unwrap(), UNIX_EPOCH);
+}
+
 #[test]
 fn a_log_that_is_closed_has_its_head_in_its_place() {
     let like = some_tap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -119,6 +120,39 @@ fn on_a_full_disk_a_tap_begun_is_concluded_and_none_is_begun() {
         bus.engine.close_log();
     }
     assert!(released_by_a_conclusion > 0, "some disk is full just at a conclusion");
+}
+
+/// Room for twice the reserve makes one, and an eighth of it keeps it: what is below gives it up.
+#[test]
+fn a_reserve_is_made_where_there_is_room_and_kept_while_there_is_some() {
+    const PAGE: u64 = 4096;
+    let table: [(Option<u64>, u64, bool); 7] = [
+        (None, 2 * MIB, true),
+        (None, 2 * MIB - PAGE, false),
+        (Some(MIB), MIB / 8, true),
+        (Some(MIB), MIB / 8 - PAGE, false),
+        (Some(MIB / 2), 2 * MIB, true),
+        (Some(MIB / 2), 2 * MIB - PAGE, false),
+        (Some(MIB * 3 / 2), 2 * MIB, true),
+    ];
+    for (there, room, held) in table {
+        let Some(disk) = SmallDisk::mount() else {
+            eprintln!("skipped: this system lets us mount no small file system");
+            return;
+        };
+        let reserve = disk.path("reserve");
+        if let Some(length) = there {
+            fs::write(&reserve, vec![1; usize::try_from(length).unwrap()]).unwrap();
+        }
+        disk.fill(usize::try_from(room / PAGE).unwrap());
+        let folder = memory_folder();
+        let file = ReserveFile { path: reserve.clone(), length: MIB };
+        let log = open(&LogFiles { reserve: Some(file), ..LogFiles::at(&folder.path().join("tap.db")) });
+        let what = format!("{there:?} there, {room} bytes of room");
+        assert_eq!(log.is_full(), !held, "{what}");
+        let blocks = fs::metadata(&reserve).map_or(0, |metadata| metadata.blocks() * 512);
+        assert_eq!(blocks == MIB, held, "{what}: {blocks} bytes of the disk are held");
+    }
 }
 
 /// A reader that never ends: the WAL stays within its bound, and taps are taken again once the reader is gone.
