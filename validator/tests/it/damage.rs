@@ -23,9 +23,9 @@ mod migrations {
 /// The files of a log: itself, its WAL, its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Files {
-    log: Vec<u8>,
-    wal: Vec<u8>,
-    head: Vec<u8>,
+    pub(crate) log: Vec<u8>,
+    pub(crate) wal: Vec<u8>,
+    pub(crate) head: Vec<u8>,
 }
 
 impl Files {

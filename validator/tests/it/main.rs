@@ -27,4 +27,5 @@ mod salvage;
 mod start_up;
 mod tariff_versions;
 mod torn;
+mod wal;
 mod world;

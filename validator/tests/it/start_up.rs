@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use validator::log::LogFailed;
+use transit::id::DeviceId;
+use validator::log::{LogFailed, LogFiles, TapLog};
 
 use crate::damage::{beside, head, killed_log, open, sealed};
 use crate::world::memory_folder;
@@ -79,6 +80,16 @@ fn a_log_that_is_not_the_one_of_its_head_is_damage() {
         let anew = open(&path).unwrap().1.begun_anew;
         assert_eq!(anew.map(|anew| anew.why), why.map(str::to_owned), "{}", String::from_utf8_lossy(&head));
     }
+}
+
+#[test]
+fn a_log_in_a_place_that_cannot_be_looked_at_is_refused() {
+    let folder = memory_folder();
+    let file = folder.path().join("file");
+    fs::write(&file, []).unwrap();
+    let files = LogFiles { head: folder.path().join("head"), ..LogFiles::at(&file.join("tap.db")) };
+    let refused = TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1).unwrap_err();
+    assert!(matches!(refused, LogFailed::Store { doing: "read", .. }), "{refused:?}");
 }
 
 /// It is no damage: the program is older than the log.
