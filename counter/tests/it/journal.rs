@@ -67,10 +67,13 @@ fn a_step_is_neither_changed_nor_removed_nor_skipped() {
     assert_eq!(journal.next_id().unwrap(), id(4));
 }
 
+/// What is put in the place of the second step; it is told the hash of the first.
+type Second<'a> = &'a dyn Fn([u8; 32]) -> Vec<u8>;
+
 /// Each is whole by itself, signed by whom it says, and not the step that was written there.
 #[test]
 fn a_journal_that_was_tampered_with_is_named() {
-    let tampered = |second: &dyn Fn([u8; 32]) -> Vec<u8>| {
+    let tampered = |second: Second<'_>| {
         let folder = memory_folder();
         let mut journal = open(folder.path(), DESK).unwrap();
         for sequence in 1..=3 {
@@ -87,7 +90,7 @@ fn a_journal_that_was_tampered_with_is_named() {
     };
     let (ours, other) = (signer_of(DESK), signer_of(DESK + 1));
     let out_of_chain = "does not follow the one before it";
-    let table: [(&str, &dyn Fn([u8; 32]) -> Vec<u8>, Option<&str>); 5] = [
+    let table: [(&str, Second<'_>, Option<&str>); 5] = [
         ("as it was", &|first| sealed(id(2), &first, &ours), None),
         ("another step", &|first| sealed(id(3), &first, &ours), Some(out_of_chain)),
         ("after another one", &|_| sealed(id(2), &[9; 32], &ours), Some(out_of_chain)),
@@ -122,7 +125,7 @@ fn an_intent_that_is_found_is_an_unknown_step() {
     let mut journal = open(folder.path(), DESK).unwrap();
     let unknown = Action { step: Step::Unknown, ..paid(id(1), 1_000) };
     let transaction_mac = Some(TransactionMac { counter: 1, value: [9; 8] });
-    journal.intend(&Action { step: Step::Written, transaction_mac, ..unknown.clone() }).unwrap();
+    journal.intend(&Action { step: Step::Written, transaction_mac, ..unknown }).unwrap();
     drop(journal);
     let desk = DeviceId::new(DESK).unwrap();
     let (journal, adopted) = Journal::open(&folder.path().join("journal.db"), desk, 1, signer_of(DESK)).unwrap();
