@@ -186,7 +186,8 @@ impl Core {
 
         let tariffs = config.tariff.read(text)?;
         for tariff in tariffs.iter() {
-            place(&config, tariff).map_err(|lack| refuse(format!("version {} of the tariff: {lack}", tariff.version)))?;
+            place(&config, tariff)
+                .map_err(|lack| refuse(format!("version {} of the tariff: {lack}", tariff.version)))?;
         }
         let (line, stop, gate) = place(&config, tariffs.newest()).map_err(refuse)?;
         let deny_list = config.deny_list.as_deref().map(DenyList::load).transpose()?.unwrap_or_default();

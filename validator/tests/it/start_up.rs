@@ -88,7 +88,7 @@ fn a_log_in_a_place_that_cannot_be_looked_at_is_refused() {
     let file = folder.path().join("file");
     fs::write(&file, []).unwrap();
     let files = LogFiles { head: folder.path().join("head"), ..LogFiles::at(&file.join("tap.db")) };
-    let refused = TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1).unwrap_err();
+    let refused = TapLog::open_files(&files, DeviceId::new(101).unwrap(), 1, None).unwrap_err();
     assert!(matches!(refused, LogFailed::Store { doing: "read", .. }), "{refused:?}");
 }
 
