@@ -86,7 +86,7 @@ fn a_gate_is_for_lines_with_a_tap_out() {
             text.replace("hanoi/tariff", &format!("{city}/tariff")).replace("stop = 23", &format!("stop = 1\n{gate}"))
         })
         .map(|core| core.gate)
-        .map_err(|error| error.split_once("core.toml: ").map_or(error.clone(), |(_, why)| why.to_owned()))
+        .map_err(|error| error.split_once(" of the tariff: ").map_or(error.clone(), |(_, why)| why.to_owned()))
     };
     let needed = "line 1 has tap-in and tap-out: gate is \"entry\", \"exit\" or \"both\"";
     let unwanted = "line 1 has no tap-out: gate is \"entry\" or left out, and incident is for lines that have one";
