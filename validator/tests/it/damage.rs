@@ -331,19 +331,6 @@ fn no_first_log_is_begun_where_the_head_cannot_be_read() {
     assert!(!path.exists());
 }
 
-#[test]
-fn a_flush_of_nothing_writes_nothing() {
-    let folder = memory_folder();
-    let path = folder.path().join("tap.db");
-    let (mut log, _) = open(&path).unwrap();
-    append(&mut log, &some_tap(), 3);
-    log.flush().wait().unwrap();
-    let before = Files::of(&path);
-    log.flush().wait().unwrap();
-    let after = Files::of(&path);
-    assert!((after.log, after.wal) == (before.log, before.wal));
-}
-
 /// A head that says what the log says is not written again: it may lie on a medium that wears.
 #[test]
 fn a_head_that_is_right_is_left_alone() {
