@@ -4,13 +4,14 @@ use counter::desk::Serving;
 use counter::refusal::DeskError;
 use counter::sale::Wanted;
 use counter::settle::{Resumed, ResumedOutcome};
-use transit::action::{Action, Step};
+use transit::action::{Action, ActionKind, Step};
 use transit::card::ProductKind;
 use transit::desk::Grant;
 use transit::id::{DeviceId, LineNumber};
 use transit::money::Amount;
 use virtual_card::{CardInField, Fault};
 
+use crate::journal::paid;
 use crate::world::{AID, DESK, NOW, Pocket, STAFF, Shop, fresh, id, issuer_keys, later};
 
 const AT: Serving = Serving { staff: STAFF, at: NOW };
@@ -127,4 +128,14 @@ fn whoever_serves_settles_and_where_nobody_does_it_is_whoever_began() {
         let last = shop.steps().pop().unwrap();
         assert_eq!((last.staff, last.at), (expected, later(60)));
     }
+}
+
+/// How far a card is that was being issued, only the issue itself finds out.
+#[test]
+fn a_card_that_was_being_issued_is_left_to_its_issue() {
+    let (mut shop, mut pocket) = (Shop::new(), Pocket::new("adult"));
+    let card = shop.desk.token(&pocket.uid()).unwrap().1;
+    shop.desk.journal.append(&Action { kind: ActionKind::Issue, card, ..paid(id(1), 0) }).unwrap();
+    assert_eq!(seen_again(&mut shop, &mut pocket, AT), []);
+    assert_eq!(shop.step_names(), ["issue paid"]);
 }
