@@ -155,6 +155,21 @@ fn a_reserve_is_made_where_there_is_room_and_kept_while_there_is_some() {
     }
 }
 
+#[test]
+fn a_failure_that_is_no_full_disk_gives_no_room_back() {
+    let mut bus = Bus::new(101, 23);
+    bus.tap(&mut Cards::new(), "adult", NOW);
+    let folder = memory_folder();
+    let path = folder.path().join("tap.db");
+    let reserve = ReserveFile { path: folder.path().join("reserve"), length: 4096 };
+    let mut log = open(&LogFiles { reserve: Some(reserve.clone()), ..LogFiles::at(&path) });
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = log.intend(&Tap { id: log.next_id(), ..bus.taps().remove(0) }).wait().unwrap_err();
+    assert!(matches!(refused, LogFailed::Store { .. }), "{refused:?}");
+    assert!(!log.is_full() && reserve.path.exists());
+}
+
 /// A reader that never ends: the WAL stays within its bound, and taps are taken again once the reader is gone.
 #[test]
 fn a_reader_that_holds_the_wal_stops_taps_before_it_grows_without_bound() {
