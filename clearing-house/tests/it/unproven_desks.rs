@@ -177,6 +177,35 @@ fn a_torn_refund_of_an_ev1_card_is_booked_on_its_desk_s_later_word_up_to_the_lim
     assert_eq!(state(&mut next), ([0; 3], [0; 2]));
 }
 
+/// Only a later word of the same desk, about the same card and the same kind of action, is one: nothing else is measured
+/// by the limit.
+#[test]
+fn what_is_no_word_about_a_torn_refund_is_taken_whatever_the_limit() {
+    let (mut desk, mut other, mut card) = (ev1_desk(), Desk::numbered(901, 2, 0x45), Card::new(1, 50_000));
+    let before = desk.paid(ActionKind::TopUp, &card, MORNING, 1_000);
+    let unknown = desk.refund(&mut card, MORNING, 10_000, End::Unknown { committed: true });
+    let resolves = unknown.open().unwrap().id;
+    let look = |desk: &mut Desk, kind, card: &Card| {
+        let (next, hash) = (desk.next, desk.hash);
+        let look = desk.step((kind, confirmed(resolves)), Some(resolves), card, later(5), 10_000);
+        (desk.next, desk.hash) = (next, hash);
+        look
+    };
+    let refund = ActionKind::Refund;
+    let table = [
+        ("the desk's own", look(&mut desk, refund, &card), MacWrong),
+        ("of another kind of action", look(&mut desk, ActionKind::TopUp, &card), Accepted),
+        ("about another card", look(&mut desk, refund, &Card::new(9, 0)), Accepted),
+        ("of another desk", look(&mut other, refund, &card), Accepted),
+    ];
+    for (what, look, expected) in table {
+        let mut city = City::with_unproven_daily_limit_of_desks(9_999);
+        assert_eq!(upload(&mut city, &[before.clone(), unknown.clone()]), [Accepted; 2]);
+        assert_eq!(upload(&mut city, &[look]), [expected], "a word {what}");
+        assert_eq!(state(&mut city).0[2], 0, "a word {what}");
+    }
+}
+
 /// The word may come before what it is about. Past the limit it is in the books then, and an alarm tells of it.
 #[test]
 fn a_word_that_comes_before_its_torn_refund_counts_when_that_comes() {
