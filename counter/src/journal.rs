@@ -58,8 +58,20 @@ pub struct Journal {
     device: DeviceId,
     epoch: Epoch,
     signer: Signer,
-    /// Held for as long as the journal is open: one process at a time.
-    _lock: File,
+    /// Held for as long as the journal is open: one process at a time. The last field, because the file of the journal is
+    /// closed before it is given back.
+    _lock: Lock,
+}
+
+/// A lock that ends with its owner, although a program that is being started has a copy of the file for a moment.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where it fails the lock ends when the last copy of the file is closed.
+        let _ = self.0.unlock();
+    }
 }
 
 /// A signed answer of the clearing house that is kept.
@@ -94,8 +106,8 @@ impl Journal {
         };
         let lock_path = path.with_extension("lock");
         let open_lock = || OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-        let lock = open_lock().map_err(|source| store("locked")(source.into()))?;
-        match lock.try_lock() {
+        let lock = Lock(open_lock().map_err(|source| store("locked")(source.into()))?);
+        match lock.0.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::Busy(path.to_owned())),
             Err(TryLockError::Error(source)) => return Err(store("locked")(source.into())),

@@ -1,6 +1,8 @@
 //! The journal: steps that can only be added, of one desk, by one process at a time.
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use counter::journal::{AnswerKind, Journal, JournalError};
 use counter::signer::Signer;
@@ -43,6 +45,23 @@ pub(crate) fn paid(step: TapId, minor: u32) -> Action {
         record_written: None,
         transaction_mac: None,
     }
+}
+
+/// A program that is just being started has the files of the one that starts it for a moment, locks and all.
+#[test]
+fn a_journal_is_free_as_soon_as_it_is_closed() {
+    let folder = memory_folder();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let refused = (0..200).find_map(|_| open(folder.path(), DESK).err());
+        is_over.store(true, Ordering::Relaxed);
+        assert!(refused.is_none(), "{refused:?}");
+    });
 }
 
 #[test]
