@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use card_crypto::{FrameSize, Lost, Transport};
+use card_crypto::{Lost, Transport};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rusqlite::{Connection, OpenFlags, params};
@@ -27,8 +27,6 @@ use crate::seeded_event::{GatePlan, LogWrite, Mishap};
 
 /// A disk that is slow because the machine is busy must change nothing.
 const INTENT_DEADLINE: Duration = Duration::from_secs(600);
-/// Older records read as evidence after a tap.
-const OLDER_RECORDS: u8 = 2;
 const RETRY_MS: (u64, u64) = (2_000, 600_000);
 const COMMIT_TRANSACTION: u8 = 0xC7;
 
@@ -402,20 +400,8 @@ fn load(folder: &Path, configuration: &str) -> Result<(Engine, DeviceId, [u8; 32
     fs::write(&path, configuration).map_err(Failed::system(format!("writing {}", path.display())))?;
     let core = Core::load(&path, None).map_err(Failed::unexpected)?;
     let (device, public_key) = (core.config.device, core.config.clearing_house_public_key);
-    let rules = Rules {
-        operator: core.config.operator,
-        line: core.config.line,
-        stop: core.config.stop,
-        gate: core.gate,
-        tariffs: core.tariffs,
-        deny_list: core.deny_list,
-        frame_size: FrameSize::Bytes128,
-        intent_deadline: INTENT_DEADLINE,
-        torn_taps_per_card: core.config.limits.torn_taps_per_card,
-        ev1_cards: false,
-        older_records: OLDER_RECORDS,
-        key_rolls_per_hour: 0,
-    };
+    let rules =
+        Rules { intent_deadline: INTENT_DEADLINE, ..Rules::new(&core.config, core.gate, core.tariffs, core.deny_list) };
     Ok((Engine::new(rules, core.keys), device, public_key))
 }
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use card_crypto::FrameSize;
 use rusqlite::{Connection, OpenFlags};
 use transit::tap::SealedTap;
 use transit::time::Moment;
@@ -83,18 +82,8 @@ pub(crate) fn read_taps(log: &Path) -> Result<Vec<SealedTap>, Box<dyn std::error
 /// An engine as `validator core` has it.
 pub(crate) fn engine(core: Core) -> Engine {
     let rules = Rules {
-        operator: core.config.operator,
-        line: core.config.line,
-        stop: core.config.stop,
-        gate: core.gate,
-        tariffs: core.tariffs,
-        deny_list: core.deny_list,
-        frame_size: FrameSize::Bytes128,
         intent_deadline: Duration::from_secs(30),
-        torn_taps_per_card: core.config.limits.torn_taps_per_card,
-        ev1_cards: false,
-        older_records: core.config.limits.older_records,
-        key_rolls_per_hour: 0,
+        ..Rules::new(&core.config, core.gate, core.tariffs, core.deny_list)
     };
     Engine::new(rules, core.keys)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_crypto::{FrameSize, Lost, Transport};
+use card_crypto::{Lost, Transport};
 use rusqlite::{Connection, params};
 use transit::id::{CardToken, DeviceId, Epoch};
 use transit::screen::State as Screen;
@@ -467,21 +467,9 @@ fn trigger(fault: Fault) -> Option<&'static str> {
 }
 
 fn engine(core: Core) -> Engine {
-    let rules = Rules {
-        operator: core.config.operator,
-        line: core.config.line,
-        stop: core.config.stop,
-        gate: core.gate,
-        tariffs: core.tariffs,
-        deny_list: core.deny_list,
-        frame_size: FrameSize::Bytes128,
-        // A machine that stalls is none of the faults.
-        intent_deadline: Duration::from_secs(600),
-        torn_taps_per_card: core.config.limits.torn_taps_per_card,
-        ev1_cards: false,
-        older_records: core.config.limits.older_records,
-        key_rolls_per_hour: 0,
-    };
+    // A machine that stalls is none of the faults.
+    let intent_deadline = Duration::from_secs(600);
+    let rules = Rules { intent_deadline, ..Rules::new(&core.config, core.gate, core.tariffs, core.deny_list) };
     Engine::new(rules, core.keys)
 }
 

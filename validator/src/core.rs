@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use card_crypto::FrameSize;
 use reader::{Field, ReaderEvent};
 use transit::screen::{OutOfServiceReason, Screen, State, TapFigures};
 use transit::time::Moment;
@@ -92,24 +91,7 @@ pub fn run(core: Core, outside: Outside, control: impl FnOnce(Sender<Event>)) ->
         tap: None,
         card_path: None,
     };
-    let rules = Rules {
-        operator: config.operator,
-        line: config.line,
-        stop: config.stop,
-        gate,
-        tariffs,
-        deny_list,
-        frame_size: match config.frame_size {
-            64 => FrameSize::Bytes64,
-            256 => FrameSize::Bytes256,
-            _ => FrameSize::Bytes128,
-        },
-        intent_deadline: Duration::from_millis(config.limits.intent_deadline_ms),
-        torn_taps_per_card: config.limits.torn_taps_per_card,
-        ev1_cards: config.ev1_cards,
-        older_records: config.limits.older_records,
-        key_rolls_per_hour: config.limits.key_rolls_per_hour,
-    };
+    let rules = Rules::new(&config, gate, tariffs, deny_list);
     let mut log_files = LogFiles::at(&config.log);
     log_files.head = config.log_head.unwrap_or(log_files.head);
     log_files.reserve = (config.log_reserve_bytes > 0)

@@ -25,7 +25,7 @@ use transit::tariff::Tariffs;
 use transit::time::Moment;
 
 use crate::card::{Committed, OpenCard, roll_keys};
-use crate::config::DenyList;
+use crate::config::{CoreConfig, DenyList};
 use crate::log::{LogFailed, OpenTap, TapLog};
 use crate::purse::{Purse, Unusable, read_older_records};
 
@@ -56,6 +56,30 @@ pub struct Rules {
     pub older_records: u8,
     /// Cards that may be rolled to newer keys within an hour; 0 rolls none.
     pub key_rolls_per_hour: u32,
+}
+
+impl Rules {
+    /// As `config` says, at a gate of this kind, with these prices and cards that are not let in.
+    pub fn new(config: &CoreConfig, gate: Gate, tariffs: Tariffs, deny_list: DenyList) -> Self {
+        Self {
+            operator: config.operator,
+            line: config.line,
+            stop: config.stop,
+            gate,
+            tariffs,
+            deny_list,
+            frame_size: match config.frame_size {
+                64 => FrameSize::Bytes64,
+                256 => FrameSize::Bytes256,
+                _ => FrameSize::Bytes128,
+            },
+            intent_deadline: Duration::from_millis(config.limits.intent_deadline_ms),
+            torn_taps_per_card: config.limits.torn_taps_per_card,
+            ev1_cards: config.ev1_cards,
+            older_records: config.limits.older_records,
+            key_rolls_per_hour: config.limits.key_rolls_per_hour,
+        }
+    }
 }
 
 /// The tap engine.
@@ -257,7 +281,7 @@ impl Tapping<'_> {
 
     fn decide(&self, view: &CardView, tap: &Tap) -> Decision {
         let boarding = Boarding { tap: tap.id, line: tap.line, stop: tap.stop, at: tap.at, gate: tap.gate };
-        decide(view, self.rules.tariffs.at(tap.at), &boarding)
+        decide(view, self.rules.tariffs.of_version(tap.tariff_version), &boarding)
     }
 
     /// This validator's own taps of the card that are unknown: the card's record decides, and a rider who was charged
