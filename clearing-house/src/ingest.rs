@@ -18,7 +18,7 @@ use crate::clearing_house::ClearingHouse;
 use crate::config::Config;
 use crate::evidence::{self, SlotProof, Writing};
 use crate::finding::{Finding, FindingKind, about};
-use crate::ledger::{self, Stamp};
+use crate::ledger::Stamp;
 use crate::store::{Books, KeptAside, Receipt, StoreError};
 
 mod actions;
@@ -264,10 +264,7 @@ impl Upload<'_> {
     }
 
     fn stamp(&self, made: Moment) -> Stamp<'_> {
-        let tariffs = &self.config.tariffs;
-        let (travel, receipt) = (tariffs.calendar().service_day(made), tariffs.calendar().service_day(self.at));
-        let days = ledger::days(travel, receipt, |day| self.closed_days.contains(&day));
-        Stamp { days, posted_at: self.at, currency: &tariffs.currency().code }
+        Stamp::of(&self.config.tariffs, made, self.at, |day| self.closed_days.contains(&day))
     }
 
     fn find(&self, finding: &Finding) -> Result<(), StoreError> {

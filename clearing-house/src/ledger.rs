@@ -53,6 +53,7 @@ use transit::card::{Profile, Record, RecordKind};
 use transit::id::{DeviceId, LineNumber, OperatorId, TapId};
 use transit::money::Amount;
 use transit::tap::{Outcome, Tap};
+use transit::tariff::Tariffs;
 use transit::time::{Moment, ServiceDay};
 
 use crate::missing::MissingDebit;
@@ -327,6 +328,14 @@ pub struct Stamp<'a> {
     pub posted_at: Moment,
     /// The ISO 4217 code of its amounts.
     pub currency: &'a str,
+}
+
+impl<'a> Stamp<'a> {
+    /// Of what was made at `made` and is entered at `at`, where `is_closed` tells which days are closed.
+    pub fn of(tariffs: &'a Tariffs, made: Moment, at: Moment, is_closed: impl FnMut(ServiceDay) -> bool) -> Self {
+        let day = |moment| tariffs.calendar().service_day(moment);
+        Self { days: days(day(made), day(at), is_closed), posted_at: at, currency: &tariffs.currency().code }
+    }
 }
 
 /// A ride for which the card paid.

@@ -135,9 +135,7 @@ fn end(
 }
 
 fn stamp<'a>(books: &Books<'_>, config: &'a Config, made: Moment, at: Moment) -> Result<Stamp<'a>, StoreError> {
-    let tariffs = &config.tariffs;
-    let (travel, entered) = (tariffs.calendar().service_day(made), tariffs.calendar().service_day(at));
     let closed = books.closed_days()?;
-    let days = ledger::days(travel, entered, |day| closed.iter().any(|(closed, _)| closed.service_day == day));
-    Ok(Stamp { days, posted_at: at, currency: &tariffs.currency().code })
+    let is_closed = |day| closed.iter().any(|(closed, _)| closed.service_day == day);
+    Ok(Stamp::of(&config.tariffs, made, at, is_closed))
 }
