@@ -150,9 +150,9 @@ pub fn rehearse(mut rides: Vec<Tap>, tried: &Tariff, service_day: ServiceDay) ->
         let mut last: Option<(TapId, Record)> = None;
         for ride in of_card {
             match again(ride, tried, last.as_ref()) {
-                Ok(record) => {
+                Ok((record, balance)) => {
                     let saved_minor = rider.change.before_minor - rider.change.after_minor;
-                    let balance_minor = read_balance(ride).map_or(0, Balance::minor) + saved_minor;
+                    let balance_minor = balance.minor() + saved_minor;
                     rehearsal.not_enough += u64::from(balance_minor < record.amount.minor());
                     let line = rehearsal.lines.entry(ride.line).or_default();
                     for change in [&mut rider.change, line, &mut rehearsal.total] {
@@ -176,9 +176,11 @@ pub fn rehearse(mut rides: Vec<Tap>, tried: &Tariff, service_day: ServiceDay) ->
     rehearsal
 }
 
-/// The record that `tried` makes of a ride; `last` is what it made of the card's ride before.
-fn again(ride: &Tap, tried: &Tariff, last: Option<&(TapId, Record)>) -> Result<Record, String> {
+/// The record that `tried` makes of a ride, and what the purse held before it; `last` is what it made of the card's ride
+/// before.
+fn again(ride: &Tap, tried: &Tariff, last: Option<&(TapId, Record)>) -> Result<(Record, Balance), String> {
     let mut view = journey::recorded_view(ride)?;
+    let balance = view.record.balance_after;
     if let Some((tap, record)) = last {
         if view.record.tap == Some(*tap) {
             view.record = *record;
@@ -192,13 +194,9 @@ fn again(ride: &Tap, tried: &Tariff, last: Option<&(TapId, Record)>) -> Result<R
     let view = CardView { record: Record { balance_after, ..view.record }, ..view };
     let boarding = Boarding { tap: ride.id, line: ride.line, stop: ride.stop, at: ride.at, gate: ride.gate };
     match fare::decide(&view, tried, &boarding) {
-        Decision::Accept(accept) => Ok(accept.record),
+        Decision::Accept(accept) => Ok((accept.record, balance)),
         Decision::Refuse(refusal) => Err(journey::words(refusal).to_owned()),
     }
-}
-
-fn read_balance(ride: &Tap) -> Option<Balance> {
-    journey::recorded_view(ride).ok().map(|view| view.record.balance_after)
 }
 
 impl Change {

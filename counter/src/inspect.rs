@@ -132,14 +132,15 @@ impl<K: KeyStore> Desk<K> {
             issuer: issuer.filter(|_| record.has_pass || record.has_profile),
             denied: self.is_blocked(card)?,
         };
+        let tariff = self.rules.tariffs.at(at);
         let verdict = |line: LineNumber| {
             let boarding = Boarding { tap, line, stop: StopNumber(0), at, gate: Gate::ENTRY };
-            match decide(&view, self.rules.tariffs.at(at), &boarding) {
+            match decide(&view, tariff, &boarding) {
                 Decision::Accept(accept) => Verdict { line, fare_minor: Some(accept.fare), refusal: None },
                 Decision::Refuse(refusal) => Verdict { line, fare_minor: None, refusal: Some(refusal_name(refusal)) },
             }
         };
-        Ok(self.rules.tariffs.at(at).lines.iter().map(|line| verdict(line.number)).collect())
+        Ok(tariff.lines.iter().map(|line| verdict(line.number)).collect())
     }
 }
 

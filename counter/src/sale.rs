@@ -84,7 +84,7 @@ impl<K: KeyStore> Desk<K> {
             return self.sale_of(issuer, wanted.kind, wanted.line, month, at);
         }
         let today = self.rules.tariffs.calendar().service_day(at);
-        let pass = self.rules.tariffs.at(at).pass(wanted.kind, wanted.line).ok_or(Refusal::NoSuchPass)?;
+        let pass = self.rules.tariffs.on(today).pass(wanted.kind, wanted.line).ok_or(Refusal::NoSuchPass)?;
         let mut last = Refusal::NoSuchPass;
         for month in on_sale(pass, today) {
             match sell(pass, issuer, month, today) {
@@ -106,7 +106,7 @@ impl<K: KeyStore> Desk<K> {
         at: Moment,
     ) -> Result<PassSale, DeskError> {
         let today = self.rules.tariffs.calendar().service_day(at);
-        let pass = self.rules.tariffs.at(at).pass(kind, line).ok_or(Refusal::NoSuchPass)?;
+        let pass = self.rules.tariffs.on(today).pass(kind, line).ok_or(Refusal::NoSuchPass)?;
         Ok(sell(pass, issuer, month, today).map_err(Refusal::from)?)
     }
 }
